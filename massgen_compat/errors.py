@@ -1,0 +1,120 @@
+"""Every error that this library raises on purpose.
+
+MassGenError
+├── InvalidRequest              the payload; names the parameter and what to do
+│   ├── ModelNotFound           no team of that name
+│   ├── UnsupportedParameter    known to the API, refused here
+│   └── ContextLengthExceeded   an upstream model's window is too small
+├── ConfigError                 a YAML file or a Team; names file, line and key
+│   └── EngineUnavailable       the config needs an engine that is not installed
+└── UpstreamError               a model's provider; names the agent
+    ├── UpstreamAuthentication  the provider refused *our* key
+    ├── UpstreamRateLimited     with the provider's ``retry_after``, in seconds
+    ├── UpstreamTimeout         no answer in time
+    ├── UpstreamUnreachable     no connection, or it broke
+    ├── UpstreamRejected        the provider refused the request
+    └── UpstreamMalformed       the provider's reply cannot be used (incl. an empty one)
+
+Messages never hold a key, a path of the server, a traceback or another client's text.
+"""
+
+
+class MassGenError(Exception):
+    """The base of every error of this library.
+
+    ``spent`` tells that model calls had been paid for when it was raised: a blind retry pays again.
+    """
+
+    spent: bool = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidRequest(MassGenError):
+    """The request cannot be understood or honoured; ``param`` and ``code`` as in OpenAI's errors."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
+class ModelNotFound(InvalidRequest):
+    """No team, and no agent of one, is served under that name."""
+
+    def __init__(self, model: str) -> None:
+        shown = model if len(model) <= 128 else model[:128] + "…"
+        super().__init__(
+            f"The model `{shown}` does not exist or you do not have access to it.",
+            code="model_not_found",
+        )
+
+
+class UnsupportedParameter(InvalidRequest):
+    """The parameter is part of the API and its neglect would change the meaning of the request."""
+
+    def __init__(self, message: str, *, param: str) -> None:
+        super().__init__(message, param=param, code="unsupported_parameter")
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The conversation does not fit the context window of an agent's model."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="messages", code="context_length_exceeded")
+
+
+class ConfigError(MassGenError):
+    """A team cannot be built; ``where`` is ``file:line`` where one is known."""
+
+    def __init__(self, message: str, *, where: str | None = None, key: str | None = None) -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.where = where
+        self.key = key
+
+
+class EngineUnavailable(ConfigError):
+    """The team needs an engine that is not available."""
+
+
+class UpstreamError(MassGenError):
+    """An agent's provider failed. The engine sets ``agent``; ``status`` is HTTP's, if it gave one."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        agent: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.agent = agent
+        self.status = status
+        self.retry_after = retry_after
+
+
+class UpstreamAuthentication(UpstreamError):
+    """The provider refused the key that this server holds (its 401 or 403)."""
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The provider answered 429 until the SDK's retries ran out."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """The provider did not answer, or stopped answering, in time."""
+
+
+class UpstreamUnreachable(UpstreamError):
+    """The provider could not be reached, or the connection broke."""
+
+
+class UpstreamRejected(UpstreamError):
+    """The provider refused the request itself (its 400, 404 or 422)."""
+
+
+class UpstreamMalformed(UpstreamError):
+    """The provider's reply cannot be used: broken stream, no content, failed response."""

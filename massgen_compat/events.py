@@ -1,0 +1,211 @@
+"""What happens during a run, as it happens: a closed union of frozen events.
+
+A consumer matches on the class (or on ``type``) and ends in ``assert_never``. New event types may
+appear in minor releases. A run ends with exactly one ``RunCompleted``, or its iterator raises a
+``MassGenError``. No I/O here.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from massgen_compat.run import RunResult, Usage
+from massgen_compat.turn import Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """The run was admitted; no upstream has been asked yet."""
+
+    type: Literal["run_started"] = "run_started"
+    run_id: str
+    team: str
+    agents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted:
+    """An agent starts a turn: it drafts, evaluates or presents."""
+
+    type: Literal["turn_started"] = "turn_started"
+    agent: str
+    round: int
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentText:
+    """A piece of what an agent writes in a draft or an evaluation (``trace: full`` only)."""
+
+    type: Literal["agent_text"] = "agent_text"
+    agent: str
+    round: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentReasoning:
+    """A piece of a model's visible reasoning, in any turn (``trace: full`` only)."""
+
+    type: Literal["agent_reasoning"] = "agent_reasoning"
+    agent: str
+    round: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedToolCalled:
+    """An agent's provider ran a tool of its own, e.g. ``web_search_call``."""
+
+    type: Literal["hosted_tool_called"] = "hosted_tool_called"
+    agent: str
+    round: int
+    tool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFinished:
+    """A model call came to its end. ``usage`` is ``None`` where the provider reported none."""
+
+    type: Literal["turn_finished"] = "turn_finished"
+    agent: str
+    round: int
+    phase: Phase
+    usage: Usage | None
+    model: str | None
+    effort: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer was accepted; it is the agent's ``number``-th."""
+
+    type: Literal["answered"] = "answered"
+    agent: str
+    label: str
+    round: int
+    number: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoteCast:
+    """A vote was counted."""
+
+    type: Literal["vote_cast"] = "vote_cast"
+    voter: str
+    target: str
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abstained:
+    """An agent decided nothing in this round."""
+
+    type: Literal["abstained"] = "abstained"
+    agent: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VotesVoided:
+    """A new answer made the votes so far worthless; everybody evaluates again."""
+
+    type: Literal["votes_voided"] = "votes_voided"
+    votes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionRejected:
+    """A decision was turned back; ``attempt`` counts the agent's tries in this round from 1."""
+
+    type: Literal["submission_rejected"] = "submission_rejected"
+    agent: str
+    round: int
+    reason: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLeft:
+    """An agent is out of the run; its answer, if it gave one, stays."""
+
+    type: Literal["agent_left"] = "agent_left"
+    agent: str
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WinnerChosen:
+    """The team decided. ``votes`` holds every agent with an answer, in rank order."""
+
+    type: Literal["winner_chosen"] = "winner_chosen"
+    winner: str
+    votes: tuple[tuple[str, int], ...]
+    limited_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentationStarted:
+    """An agent was asked for the final message."""
+
+    type: Literal["presentation_started"] = "presentation_started"
+    agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageText:
+    """A piece of the final message."""
+
+    type: Literal["message_text"] = "message_text"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRefusal:
+    """A piece of the final message's refusal."""
+
+    type: Literal["message_refusal"] = "message_refusal"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageToolCall:
+    """A fragment of a client tool call; ``id`` and ``name`` stand in its first fragment only."""
+
+    type: Literal["message_tool_call"] = "message_tool_call"
+    index: int
+    arguments: str
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCompleted:
+    """The last event of a run that succeeded."""
+
+    type: Literal["run_completed"] = "run_completed"
+    result: RunResult
+
+
+RunEvent: TypeAlias = (
+    RunStarted
+    | TurnStarted
+    | AgentText
+    | AgentReasoning
+    | HostedToolCalled
+    | TurnFinished
+    | Answered
+    | VoteCast
+    | Abstained
+    | VotesVoided
+    | SubmissionRejected
+    | AgentLeft
+    | WinnerChosen
+    | PresentationStarted
+    | MessageText
+    | MessageRefusal
+    | MessageToolCall
+    | RunCompleted
+)

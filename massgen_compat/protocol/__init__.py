@@ -1,0 +1,1 @@
+"""OpenAI's wire protocol: pure parsing and rendering, no I/O and no engine."""

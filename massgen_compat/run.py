@@ -1,0 +1,287 @@
+"""The vocabulary of a run: what goes in, what comes out. Frozen values, no I/O.
+
+Every other module speaks in these words; ``docs/`` and the errors use the same ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+Trace: TypeAlias = Literal["off", "status", "full"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+Strategy: TypeAlias = Literal["winner_present", "winner_reuse", "synthesize"]
+Api: TypeAlias = Literal["responses", "chat"]
+Json: TypeAlias = Mapping[str, Any]
+"""A JSON object as it stands on a wire. Only parsers and renderers look inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text part of a message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image part: an ``https:`` or ``data:`` URL, never fetched by this library."""
+
+    url: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """An audio part: base64 data and its format (``wav`` or ``mp3``)."""
+
+    data: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file part: an id at the provider, or base64 data with a name."""
+
+    file_id: str | None = None
+    data: str | None = None
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal that an assistant message of the history carries."""
+
+    text: str
+
+
+Part: TypeAlias = Text | Image | Audio | File | Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call of a function tool: ``arguments`` is JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation, in its place and with nothing flattened.
+
+    ``items`` holds what a provider sent, verbatim, for a reply that is replayed to the same
+    provider within a run (reasoning items, function calls); it is empty for everything else.
+    """
+
+    role: Role
+    content: tuple[Part, ...] = ()
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    items: tuple[Json, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part.text for part in self.content if isinstance(part, Text))
+
+
+def text_message(role: Role, text: str) -> Message:
+    """A message of one text part."""
+    return Message(role=role, content=(Text(text),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """Where an agent's model lives and how it is reached.
+
+    ``type`` is a MassGen backend type (``openai``, ``azure_openai``, ``openrouter``, ...) or
+    ``scripted``. ``api`` picks the wire: by default Responses for ``openai`` and
+    ``azure_openai``, Chat Completions for the others. ``hosted_tools`` are the provider's own
+    tools (``web_search``, ``code_interpreter``). ``script`` belongs to ``scripted`` only.
+    """
+
+    type: str = "openai"
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    api_version: str | None = None
+    api: Api | None = None
+    hosted_tools: tuple[str, ...] = ()
+    script: Json | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A member of a team: a model, its backend, and the request parameters that it always gets.
+
+    ``params`` are passed to the backend as they are (``temperature``, ``reasoning``, ``text``).
+    """
+
+    id: str
+    model: str = field(kw_only=True)
+    backend: Backend = field(default_factory=Backend, kw_only=True)
+    system_message: str | None = field(default=None, kw_only=True)
+    voting_sensitivity: str | None = field(default=None, kw_only=True)
+    params: Json = field(default_factory=dict[str, Any], kw_only=True, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one run. ``None`` means: no bound of this kind.
+
+    At a limit nothing new starts and the best answer so far is the answer. ``max_calls`` counts
+    model calls; unset, it follows from the team's rules (``coordination.call_bound``).
+    """
+
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    deadline_seconds: float | None = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamSettings:
+    """How a team coordinates; the names are those of MassGen's ``orchestrator`` block.
+
+    Durations are seconds. ``round_timeout`` values bound one agent's turn in its first and in
+    later rounds.
+    """
+
+    voting_sensitivity: str = "lenient"
+    max_new_answers_per_agent: int = 3
+    max_new_answers_global: int | None = None
+    answer_novelty_requirement: Literal["lenient", "balanced", "strict"] = "lenient"
+    fairness_lead_cap_answers: int | None = 2
+    defer_voting_until_all_answered: bool = True
+    skip_voting: bool = False
+    skip_coordination_rounds: bool = False
+    final_answer_strategy: Strategy = "winner_present"
+    initial_round_timeout_seconds: float | None = None
+    subsequent_round_timeout_seconds: float | None = None
+    straggler_grace_seconds: float = 10.0
+    trace: Trace = "status"
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A named team of agents: what a model name of the endpoint stands for.
+
+    Raises ``ValueError`` for an empty team, a repeated agent id, or a name that is no model name.
+    """
+
+    name: str
+    agents: tuple[Agent, ...]
+    settings: TeamSettings = field(default_factory=TeamSettings, kw_only=True)
+
+    def __init__(
+        self,
+        name: str,
+        agents: "list[Agent] | tuple[Agent, ...]",
+        *,
+        settings: TeamSettings | None = None,
+    ) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "agents", tuple(agents))
+        object.__setattr__(self, "settings", settings or TeamSettings())
+        if not name or len(name) > 128 or not name.isprintable():
+            raise ValueError("a team needs a printable name of 1 to 128 characters")
+        if not self.agents:
+            raise ValueError(f"team {name!r} has no agents")
+        ids = [agent.id for agent in self.agents]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"team {name!r} has two agents with the same id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """One request to one team.
+
+    ``agent_params`` go to every agent's model, ``presenter_params`` only to the turn that writes
+    the final message; both use Chat Completions names and are allow-listed by the parser.
+    """
+
+    team: str
+    messages: tuple[Message, ...]
+    agent_params: Json = field(default_factory=dict[str, Any], hash=False)
+    presenter_params: Json = field(default_factory=dict[str, Any], hash=False)
+    trace: Trace | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one or more model calls; ``reasoning`` and ``cached`` are parts, not additions."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentUsage:
+    """What one agent spent in a run.
+
+    ``usage`` sums the calls that reported; ``unreported_calls`` counts those that did not, because
+    the provider sends none or the call was cancelled. A missing number is never counted as 0.
+    """
+
+    agent: str
+    model: str
+    calls: int
+    unreported_calls: int
+    usage: Usage | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An agent's current answer, under the anonymous label that its peers see."""
+
+    agent: str
+    label: str
+    content: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """A counted vote."""
+
+    voter: str
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run ended: the final message and how the team came to it.
+
+    ``usage`` is the run's total, or ``None`` where a finished call reported none. ``visible_usage``
+    is that of the call which wrote the final message. ``limited_by`` names the limit that ended
+    the coordination early.
+    """
+
+    run_id: str
+    team: str
+    content: str | None
+    refusal: str | None
+    tool_calls: tuple[ToolCall, ...]
+    finish_reason: FinishReason
+    winner: str
+    presenter: str | None
+    answers: tuple[Answer, ...]
+    votes: tuple[Vote, ...]
+    agents: tuple[AgentUsage, ...]
+    usage: Usage | None
+    visible_usage: Usage | None
+    limited_by: str | None

@@ -1,0 +1,135 @@
+"""The vocabulary of a turn: one model call, its request, its events, its reply.
+
+``ModelClient`` is the seam between the engine and whatever answers: a provider's API
+(``upstream``) or a script (``scripted``). No I/O here.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeAlias
+
+from massgen_compat.run import FinishReason, Json, Message, ToolCall, Usage
+
+
+class Phase(StrEnum):
+    """What a turn is for."""
+
+    DRAFT = "draft"
+    EVALUATE = "evaluate"
+    PRESENT = "present"
+
+    def heading(self, number: int) -> str:
+        """The line that opens the instructions of a round, e.g. ``## Round 2: evaluate``."""
+        return f"## Round {number}: {self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function tool that the model may call; ``parameters`` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: Json = field(hash=False)
+    strict: bool = False
+
+
+ToolChoice: TypeAlias = Literal["auto", "required", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRequest:
+    """One model call as the engine wants it; a ``ModelClient`` puts it on its wire.
+
+    ``messages`` is the whole conversation of the turn. ``params`` are the parameters that this
+    request adds, in Chat Completions names; the agent's own (its YAML) belong to the
+    ``ModelClient`` and win over them. ``headers`` are extra HTTP headers for the call.
+    """
+
+    agent: str
+    round: int
+    phase: Phase
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    params: Json = field(default_factory=dict[str, Any], hash=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """A piece of the reply's text, as it was written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPiece:
+    """A piece of the model's visible reasoning or of its reasoning summary."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalPiece:
+    """A piece of a refusal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPiece:
+    """A fragment of a function call: ``id`` and ``name`` stand in its first fragment only."""
+
+    index: int
+    arguments: str
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostedToolUsed:
+    """The provider ran a tool of its own, e.g. ``web_search_call``."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A finished turn.
+
+    ``items`` are the provider's output items or message, verbatim, to be replayed on a follow-up
+    within the run. ``usage`` is ``None`` where the provider reported none. ``model`` and ``effort``
+    are what the provider says it used.
+    """
+
+    text: str = ""
+    refusal: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "stop"
+    usage: Usage | None = None
+    model: str | None = None
+    effort: str | None = None
+    items: tuple[Json, ...] = field(default=(), hash=False)
+
+
+TurnEvent: TypeAlias = (
+    TextPiece | ReasoningPiece | RefusalPiece | CallPiece | HostedToolUsed | Reply
+)
+"""What a turn yields: pieces in order, then exactly one ``Reply`` as the last event."""
+
+
+class ModelClient(Protocol):
+    """Answers turns. Implementations: the OpenAI SDK's (``upstream``) and a script's."""
+
+    def stream(
+        self, request: TurnRequest, /
+    ) -> AbstractAsyncContextManager[AsyncIterator[TurnEvent]]:
+        """Open one model call; leaving the context aborts it.
+
+        The iterator ends after its ``Reply``. Raises ``UpstreamError`` (without ``agent``) or
+        ``ContextLengthExceeded``; nothing of the SDK's or of the transport's leaks.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Model providers: the wire of the turns, pure, and the OpenAI SDK that carries it."""
