@@ -33,7 +33,7 @@ class MassGenError(Exception):
 
 
 class InvalidRequest(MassGenError):
-    """The request cannot be understood or honoured; ``param`` and ``code`` as in OpenAI's errors."""
+    """The request cannot be understood or honoured; ``param`` and ``code`` are OpenAI's."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -80,7 +80,7 @@ class EngineUnavailable(ConfigError):
 
 
 class UpstreamError(MassGenError):
-    """An agent's provider failed. The engine sets ``agent``; ``status`` is HTTP's, if it gave one."""
+    """An agent's provider failed. The engine sets ``agent``; ``status`` is of HTTP, if any."""
 
     def __init__(
         self,
