@@ -1,0 +1,82 @@
+"""The rules by which a team comes to a decision, and nothing else.
+
+``begin`` and ``step`` are pure and total: no await, clock, random or logging; time arrives as a
+signal, and a signal that makes no sense changes nothing. Whoever drives them does the effects,
+waits for a signal and calls ``step`` again. The rules follow MassGen's coordination; where they
+differ (rounds instead of restart flags, independent drafts, a cap on answers), the reason stands
+beside the rule.
+
+An agent's *round* is one stretch of work that ends in a decision; everything that an agent says
+carries its round, and what comes from an older round is ignored.
+"""
+
+from massgen_compat.coordination.rules import begin, step
+from massgen_compat.coordination.state import (
+    Abort,
+    Began,
+    CancelTurn,
+    Complete,
+    CorrectTurn,
+    Decision,
+    Effect,
+    Elapsed,
+    Failed,
+    GraceTimer,
+    LimitReached,
+    NewAnswer,
+    Presented,
+    Rejection,
+    Replied,
+    RoundTimer,
+    Rules,
+    RunTimer,
+    Seat,
+    Signal,
+    Stage,
+    Standing,
+    StartTimer,
+    StartTurn,
+    State,
+    Timer,
+    Transition,
+    Unusable,
+    VoteFor,
+    call_bound,
+    label,
+)
+
+__all__ = [
+    "Abort",
+    "Began",
+    "CancelTurn",
+    "Complete",
+    "CorrectTurn",
+    "Decision",
+    "Effect",
+    "Elapsed",
+    "Failed",
+    "GraceTimer",
+    "LimitReached",
+    "NewAnswer",
+    "Presented",
+    "Rejection",
+    "Replied",
+    "RoundTimer",
+    "Rules",
+    "RunTimer",
+    "Seat",
+    "Signal",
+    "Stage",
+    "Standing",
+    "StartTimer",
+    "StartTurn",
+    "State",
+    "Timer",
+    "Transition",
+    "Unusable",
+    "VoteFor",
+    "begin",
+    "call_bound",
+    "label",
+    "step",
+]

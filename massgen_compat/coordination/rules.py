@@ -1,0 +1,395 @@
+"""The transitions: ``begin`` and ``step``. Pure and total; see the package's docstring."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from massgen_compat.coordination.state import (
+    TRIES_PER_ROUND,
+    Abort,
+    Began,
+    CancelTurn,
+    Complete,
+    CorrectTurn,
+    Decision,
+    Effect,
+    Elapsed,
+    Failed,
+    GraceTimer,
+    LimitReached,
+    NewAnswer,
+    Presented,
+    Rejection,
+    Replied,
+    RoundTimer,
+    Rules,
+    RunTimer,
+    Seat,
+    Signal,
+    Stage,
+    Standing,
+    StartTimer,
+    StartTurn,
+    State,
+    Transition,
+    Unusable,
+    VoteFor,
+    label,
+)
+from massgen_compat.events import (
+    Abstained,
+    AgentLeft,
+    Answered,
+    PresentationStarted,
+    RunEvent,
+    SubmissionRejected,
+    TurnStarted,
+    VoteCast,
+    VotesVoided,
+    WinnerChosen,
+)
+from massgen_compat.turn import Phase
+
+
+def begin(rules: Rules) -> Transition:
+    """Start a run: all agents at once. Raises ``ValueError`` without agents."""
+    if not rules.agents:
+        raise ValueError("a run needs at least one agent")
+    state = State(rules=rules, seats=tuple(Seat(agent=agent) for agent in rules.agents))
+    clock: tuple[Effect, ...] = ()
+    if rules.deadline_seconds is not None:
+        clock = (StartTimer(RunTimer(), rules.deadline_seconds),)
+    started = Transition(state, clock)
+    if rules.solo:
+        return started.then(_present)
+    for agent in rules.agents:
+        started = started.then(lambda state, agent=agent: _join(state, agent))
+    return started.then(_settle)
+
+
+def step(state: State, signal: Signal) -> Transition:
+    """Apply one signal. Total: any signal, in any state, at any time."""
+    match state.stage, signal:
+        case Stage.DONE, _:
+            return Transition(state)
+        case _, Elapsed(RunTimer()):
+            return _stop(state, "deadline_seconds")
+        case _, LimitReached(limit):
+            return _stop(state, limit)
+        case Stage.COORDINATING, _:
+            return _coordinate(state, signal)
+        case Stage.PRESENTING, _:
+            return _attend(state, signal)
+
+
+# Coordinating
+
+
+def _coordinate(state: State, signal: Signal) -> Transition:
+    match signal:
+        case Elapsed(GraceTimer(epoch)) if state.grace and epoch == state.epoch:
+            return _decide(state)
+        case Replied(agent, number) if seat := _working(state, agent, number):
+            return _judge(state, seat, signal).then(_settle)
+        case Failed(agent, number, reason) if seat := _working(state, agent, number):
+            return _leave(state, seat, reason).then(_settle)
+        case Elapsed(RoundTimer(agent, number)) if seat := _working(state, agent, number):
+            aborted = Transition(state, (CancelTurn(agent),))
+            return aborted.then(lambda state: _give_up(state, seat, "", "timeout")).then(_settle)
+        case _:
+            return Transition(state)
+
+
+def _judge(state: State, seat: Seat, reply: Replied) -> Transition:
+    """Accept the reply's one decision, or turn the reply back, or end the round without one."""
+    seat = replace(seat, tries=seat.tries + 1)
+    verdict = _verdict(state, seat, reply.decisions)
+    match verdict:
+        case NewAnswer(content):
+            return _accept_answer(state, seat, content)
+        case VoteFor():
+            return _accept_vote(state, seat, verdict)
+        case Rejection():
+            pass
+    # A reply without any call is asked once for one; then its text has to do (design §3.5).
+    spoke_twice = verdict is Rejection.NO_DECISION and seat.nudged
+    if state.calls >= state.rules.call_limit:
+        return _give_up(replace(state, limited_by="max_calls"), seat, reply.text, "max_calls")
+    if spoke_twice or seat.tries >= TRIES_PER_ROUND:
+        return _give_up(state, seat, reply.text, "no answer")
+    nudged = seat.nudged or verdict is Rejection.NO_DECISION
+    seat = replace(seat, nudged=nudged)
+    return Transition(
+        replace(_put(state, seat), calls=state.calls + 1),
+        (CorrectTurn(seat.agent, seat.round, seat.phase, verdict),),
+        (
+            SubmissionRejected(
+                agent=seat.agent, round=seat.round, reason=verdict.value, attempt=seat.tries
+            ),
+        ),
+    )
+
+
+def _verdict(
+    state: State, seat: Seat, decisions: Iterable[Decision]
+) -> NewAnswer | VoteFor | Rejection:
+    """One decision a reply: equal ones collapse, contradicting ones are none."""
+    distinct: dict[object, Decision] = {}
+    for decision in decisions:
+        match decision:
+            case Unusable():
+                return Rejection.UNUSABLE
+            case VoteFor(target):
+                distinct.setdefault(("vote", target), decision)
+            case NewAnswer(content):
+                distinct.setdefault(("answer", content), decision)
+    match list(distinct.values()):
+        case []:
+            return Rejection.NO_DECISION
+        case [VoteFor() as vote]:
+            return _check_vote(state, seat, vote)
+        case [NewAnswer() as answer]:
+            return _check_answer(state, seat, answer)
+        case _:
+            return Rejection.CONTRADICTION
+
+
+def _check_vote(state: State, seat: Seat, vote: VoteFor) -> VoteFor | Rejection:
+    if seat.phase is Phase.DRAFT:
+        return Rejection.VOTE_TOO_EARLY
+    if vote.target not in {other.agent for other in state.answered}:
+        return Rejection.UNKNOWN_AGENT
+    return vote
+
+
+def _check_answer(state: State, seat: Seat, answer: NewAnswer) -> NewAnswer | Rejection:
+    if not answer.content.strip():
+        return Rejection.EMPTY_ANSWER
+    if not state.may_answer(seat):
+        return Rejection.OVER_CAP
+    # Drafts are independent of each other, so only an answer to known answers can be too similar.
+    if seat.phase is Phase.EVALUATE and _too_similar(state, answer.content):
+        return Rejection.TOO_SIMILAR
+    return answer
+
+
+def _too_similar(state: State, content: str) -> bool:
+    """MassGen's ``answer_novelty_requirement``: Jaccard overlap of words, against every answer."""
+    most = state.rules.novelty
+    if most is None:
+        return False
+    words = _words(content)
+    return any(
+        len(words & other) > most * len(words | other)
+        for other in (_words(seat.answer or "") for seat in state.answered)
+    )
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.lower()))
+
+
+def _accept_answer(state: State, seat: Seat, content: str) -> Transition:
+    """An accepted answer voids all votes and sends everybody who has answered into a new round."""
+    number = seat.answers + 1
+    seat = replace(seat, answer=content, answers=number, standing=Standing.WAITING)
+    votes = sum(other.vote is not None for other in state.seats)
+    events: tuple[RunEvent, ...] = (
+        Answered(
+            agent=seat.agent,
+            label=label(state.rules, seat.agent),
+            round=seat.round,
+            number=number,
+            content=content,
+        ),
+    )
+    if votes:
+        events += (VotesVoided(votes=votes),)
+    state = _put(state, seat)
+    effects: list[Effect] = []
+    seats: list[Seat] = []
+    for other in state.seats:
+        evaluating = other.standing is Standing.WORKING and other.phase is Phase.EVALUATE
+        if evaluating:
+            effects.append(CancelTurn(other.agent))
+        decided = other.standing in {Standing.VOTED, Standing.ABSTAINED}
+        standing = Standing.WAITING if evaluating or decided else other.standing
+        seats.append(replace(other, standing=standing, vote=None))
+    state = replace(state, seats=tuple(seats), epoch=state.epoch + 1, grace=False)
+    return Transition(state, tuple(effects), events)
+
+
+def _accept_vote(state: State, seat: Seat, vote: VoteFor) -> Transition:
+    seat = replace(seat, vote=vote, standing=Standing.VOTED)
+    cast = VoteCast(voter=seat.agent, target=vote.target, round=seat.round, reason=vote.reason)
+    return Transition(_put(state, seat), (), (cast,))
+
+
+def _give_up(state: State, seat: Seat, text: str, reason: str) -> Transition:
+    """End a round without a decision: text of a draft is an answer, an evaluation abstains."""
+    if seat.phase is Phase.EVALUATE:
+        abstained = _put(state, replace(seat, standing=Standing.ABSTAINED))
+        return Transition(abstained, (), (Abstained(agent=seat.agent, round=seat.round),))
+    if text.strip():
+        return _accept_answer(state, seat, text)
+    return _leave(state, seat, reason)
+
+
+def _settle(state: State) -> Transition:
+    """Do what follows once an agent has moved: nothing, another round, or the decision."""
+    living = state.living
+    if not state.answered:
+        return Transition(state) if living else _abort(state, state.limited_by)
+    if all(seat.standing in {Standing.VOTED, Standing.ABSTAINED} for seat in living):
+        return _decide(state)
+    drafting = any(seat.answer is None for seat in living)
+    if state.rules.skip_voting or (len(state.answered) == 1 and not drafting):
+        return Transition(state) if drafting else _decide(state)
+    waiting = [seat for seat in living if seat.standing is Standing.WAITING]
+    # With one answer there is nothing to compare, also in MassGen's eager order.
+    held = drafting and (state.rules.defer_voting or len(state.answered) == 1)
+    if waiting and not held:
+        if state.calls + len(waiting) > state.rules.call_limit:
+            return _stop(state, "max_calls")
+        started = Transition(state)
+        for seat in waiting:
+            started = started.then(lambda state, seat=seat: _start(state, seat, seat.phase))
+        return started
+    return _watch_stragglers(state)
+
+
+def _watch_stragglers(state: State) -> Transition:
+    """Once a strict majority agrees, the others get a last period of grace (design §3.4)."""
+    leader = max((count for _, count in tally(state)), default=0)
+    if state.grace or leader * 2 <= len(state.living):
+        return Transition(state)
+    timer = StartTimer(GraceTimer(state.epoch), state.rules.grace_seconds)
+    return Transition(replace(state, grace=True), (timer,))
+
+
+# Deciding and presenting
+
+
+def tally(state: State) -> tuple[tuple[str, int], ...]:
+    """The agents with an answer and their votes: most votes first, ties in the config's order."""
+    targets = [seat.vote.target for seat in state.seats if seat.vote]
+    counted = [(seat.agent, targets.count(seat.agent)) for seat in state.answered]
+    return tuple(sorted(counted, key=lambda row: -row[1]))
+
+
+def _decide(state: State) -> Transition:
+    ranking = tally(state)
+    winner = ranking[0][0]
+    chosen = WinnerChosen(winner=winner, votes=ranking, limited_by=state.limited_by)
+    done = Transition(replace(state, winner=winner), (), (chosen,)).then(_cancel_all)
+    if state.rules.strategy == "winner_reuse" or state.limited_by:
+        return done.then(_complete_with_answer)
+    return done.then(_present)
+
+
+def _present(state: State) -> Transition:
+    """Ask the next presenter: the winner, else the next in rank that is still there."""
+    rank = [agent for agent, _ in tally(state)]
+    order = sorted(
+        state.living, key=lambda seat: rank.index(seat.agent) if seat.agent in rank else len(rank)
+    )
+    out_of_calls = state.calls >= state.rules.call_limit
+    if not order or out_of_calls:
+        state = replace(state, limited_by="max_calls" if out_of_calls else state.limited_by)
+        return _complete_with_answer(state) if state.winner else _abort(state, state.limited_by)
+    presenter = order[0]
+    state = replace(state, stage=Stage.PRESENTING, presenter=presenter.agent, began=False)
+    started = Transition(state, (), (PresentationStarted(agent=presenter.agent),))
+    return started.then(lambda state: _start(state, presenter, Phase.PRESENT))
+
+
+def _attend(state: State, signal: Signal) -> Transition:
+    """Presenting: only the presenter's signals mean anything."""
+    match signal:
+        case Began(agent, number) if _working(state, agent, number):
+            return Transition(replace(state, began=True))
+        case Presented(agent, number) if _working(state, agent, number):
+            return _complete(state, Complete("presentation"))
+        case Failed(agent, number, reason) if seat := _working(state, agent, number):
+            left = _leave(state, seat, reason)
+            return left.then(lambda state: _abort(state, None) if state.began else _present(state))
+        case _:
+            return Transition(state)
+
+
+def _stop(state: State, limit: str) -> Transition:
+    """At a limit nothing new starts: decide with what there is."""
+    state = replace(state, limited_by=limit)
+    if state.stage is Stage.COORDINATING and state.answered:
+        return _decide(state)
+    stopped = _cancel_all(state)
+    if state.began:
+        return stopped.then(lambda state: _complete(state, Complete("cut")))
+    if state.winner:
+        return stopped.then(_complete_with_answer)
+    return stopped.then(lambda state: _abort(state, limit))
+
+
+def _complete(state: State, outcome: Complete) -> Transition:
+    return Transition(_done(state), (outcome,))
+
+
+def _complete_with_answer(state: State) -> Transition:
+    return _complete(replace(state, presenter=None), Complete("answer"))
+
+
+def _abort(state: State, limit: str | None) -> Transition:
+    return Transition(_done(state), (Abort(limit),))
+
+
+def _done(state: State) -> State:
+    return replace(state, stage=Stage.DONE)
+
+
+# Seats
+
+
+def _working(state: State, agent: str, number: int) -> Seat | None:
+    """The agent's seat, if it is at work in that very round."""
+    seat = state.seat(agent)
+    if seat and seat.standing is Standing.WORKING and seat.round == number:
+        return seat
+    return None
+
+
+def _join(state: State, agent: str) -> Transition:
+    seat = Seat(agent=agent)
+    if state.calls < state.rules.call_limit:
+        return _start(state, seat, Phase.DRAFT)
+    return _leave(replace(state, limited_by="max_calls"), seat, "max_calls")
+
+
+def _start(state: State, seat: Seat, phase: Phase) -> Transition:
+    rules = state.rules
+    number = seat.round + 1
+    seat = replace(seat, standing=Standing.WORKING, round=number, tries=0, nudged=False)
+    effects: tuple[Effect, ...] = (StartTurn(seat.agent, number, phase),)
+    seconds = rules.first_round_seconds if number == 1 else rules.later_round_seconds
+    if seconds is not None and phase is not Phase.PRESENT:
+        effects += (StartTimer(RoundTimer(seat.agent, number), seconds),)
+    state = replace(_put(state, seat), calls=state.calls + 1)
+    return Transition(state, effects, (TurnStarted(agent=seat.agent, round=number, phase=phase),))
+
+
+def _leave(state: State, seat: Seat, reason: str) -> Transition:
+    """The agent is out; an answer that it gave stays and can win."""
+    left = replace(seat, standing=Standing.LEFT)
+    event = AgentLeft(agent=seat.agent, round=seat.round, reason=reason)
+    return Transition(_put(state, left), (), (event,))
+
+
+def _cancel_all(state: State) -> Transition:
+    working = [seat for seat in state.seats if seat.standing is Standing.WORKING]
+    for seat in working:
+        state = _put(state, replace(seat, standing=Standing.WAITING))
+    return Transition(state, tuple(CancelTurn(seat.agent) for seat in working))
+
+
+def _put(state: State, seat: Seat) -> State:
+    seats = tuple(seat if other.agent == seat.agent else other for other in state.seats)
+    return replace(state, seats=seats)

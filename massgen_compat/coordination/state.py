@@ -1,0 +1,342 @@
+"""What the coordination speaks of: rules, decisions, signals, effects, state. Values only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from massgen_compat.events import RunEvent
+from massgen_compat.run import Strategy
+from massgen_compat.turn import Phase
+
+TRIES_PER_ROUND = 3
+"""Replies that an agent may give in one round before the round ends without a decision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a team's settings mean for its runs. Durations are seconds.
+
+    ``novelty`` is the greatest word overlap (Jaccard, 0 to 1) that a new answer may have with an
+    existing one. ``lead_cap`` bounds how many answers an agent may be ahead of the slowest.
+    ``solo`` skips the workflow: the first agent's message is the answer.
+    """
+
+    agents: tuple[str, ...]
+    max_answers: int = 3
+    max_answers_global: int | None = None
+    novelty: float | None = None
+    lead_cap: int | None = None
+    defer_voting: bool = True
+    skip_voting: bool = False
+    solo: bool = False
+    strategy: Strategy = "winner_present"
+    first_round_seconds: float | None = None
+    later_round_seconds: float | None = None
+    grace_seconds: float = 10.0
+    deadline_seconds: float | None = None
+    max_calls: int | None = None
+
+    @property
+    def call_limit(self) -> int:
+        """The calls that a run may make: ``max_calls``, or what the other rules allow at most."""
+        return call_bound(self) if self.max_calls is None else self.max_calls
+
+
+def call_bound(rules: Rules) -> int:
+    """The model calls of the longest run in which no decision has to be turned back.
+
+    Everybody drafts; each further answer sends everybody into one more evaluation; then every
+    agent might have to try the presentation.
+    """
+    agents = len(rules.agents)
+    if rules.solo:
+        return agents
+    further_answers = agents * (rules.max_answers - 1)
+    if rules.max_answers_global is not None:
+        further_answers = min(further_answers, max(0, rules.max_answers_global - agents))
+    return agents + agents * (1 + further_answers) + agents
+
+
+# What agents decide
+
+
+@dataclass(frozen=True, slots=True)
+class NewAnswer:
+    """The agent submits an answer."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoteFor:
+    """The agent votes; ``target`` is an agent's id, or whatever else it wrote."""
+
+    target: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A call that is no decision: arguments that are not JSON, a tool that was not offered."""
+
+    problem: str
+
+
+Decision: TypeAlias = NewAnswer | VoteFor | Unusable
+
+
+class Rejection(StrEnum):
+    """Why a reply was turned back."""
+
+    NO_DECISION = "no_decision"
+    UNUSABLE = "unusable_call"
+    CONTRADICTION = "contradicting_decisions"
+    VOTE_TOO_EARLY = "vote_too_early"
+    UNKNOWN_AGENT = "unknown_agent"
+    EMPTY_ANSWER = "empty_answer"
+    OVER_CAP = "answer_over_cap"
+    TOO_SIMILAR = "answer_too_similar"
+
+
+# Signals: what has happened
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimer:
+    """The run's deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTimer:
+    """The time of one agent's round."""
+
+    agent: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class GraceTimer:
+    """The time left for stragglers once a majority agrees; ``epoch`` counts voided votes."""
+
+    epoch: int
+
+
+Timer: TypeAlias = RunTimer | RoundTimer | GraceTimer
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """A turn of a draft or an evaluation ended; ``text`` is what the agent wrote in the round."""
+
+    agent: str
+    round: int
+    decisions: tuple[Decision, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An agent's model cannot go on."""
+
+    agent: str
+    round: int
+    reason: str = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The presenter's first token is there."""
+
+    agent: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """The presenter's message is complete."""
+
+    agent: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed:
+    """A timer ran out."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """A limit that is counted outside, e.g. ``max_tokens``."""
+
+    limit: str
+
+
+Signal: TypeAlias = Replied | Failed | Began | Presented | Elapsed | LimitReached
+
+
+# Effects: what has to be done
+
+
+@dataclass(frozen=True, slots=True)
+class StartTurn:
+    """Ask the agent, with a fresh conversation."""
+
+    agent: str
+    round: int
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectTurn:
+    """Tell the agent what was wrong and ask it again, in the same conversation."""
+
+    agent: str
+    round: int
+    phase: Phase
+    rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTurn:
+    """Abort the agent's call."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Send ``Elapsed(timer)`` after so many seconds."""
+
+    timer: Timer
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The run is over. ``source`` tells what the final message is.
+
+    ``presentation``: what the presenter wrote; ``answer``: the winner's answer as it stands;
+    ``cut``: what the presenter had written when time ran out.
+    """
+
+    source: Literal["presentation", "answer", "cut"]
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """The run failed: there is nothing to answer with."""
+
+    limited_by: str | None = None
+
+
+Effect: TypeAlias = StartTurn | CorrectTurn | CancelTurn | StartTimer | Complete | Abort
+
+
+# State
+
+
+class Stage(StrEnum):
+    """Where a run stands."""
+
+    COORDINATING = "coordinating"
+    PRESENTING = "presenting"
+    DONE = "done"
+
+
+class Standing(StrEnum):
+    """Where an agent stands in the coordination."""
+
+    WORKING = "working"
+    WAITING = "waiting"
+    VOTED = "voted"
+    ABSTAINED = "abstained"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """One agent's part of the state. ``answers`` counts what it has submitted in the run."""
+
+    agent: str
+    standing: Standing = Standing.WAITING
+    round: int = 0
+    tries: int = 0
+    nudged: bool = False
+    answers: int = 0
+    answer: str | None = None
+    vote: VoteFor | None = None
+
+    @property
+    def living(self) -> bool:
+        """Whether the agent is still part of the run."""
+        return self.standing is not Standing.LEFT
+
+    @property
+    def phase(self) -> Phase:
+        """What the agent is working on, if it works: its draft, or an evaluation."""
+        return Phase.DRAFT if self.answer is None else Phase.EVALUATE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A run at one moment: a value, compared and hashed as such."""
+
+    rules: Rules
+    seats: tuple[Seat, ...]
+    stage: Stage = Stage.COORDINATING
+    calls: int = 0
+    epoch: int = 0
+    grace: bool = False
+    winner: str | None = None
+    presenter: str | None = None
+    began: bool = False
+    limited_by: str | None = None
+
+    def seat(self, agent: str) -> Seat | None:
+        """The agent's seat, if it has one."""
+        return next((seat for seat in self.seats if seat.agent == agent), None)
+
+    @property
+    def living(self) -> tuple[Seat, ...]:
+        """The seats of the agents that are still part of the run."""
+        return tuple(seat for seat in self.seats if seat.living)
+
+    @property
+    def answered(self) -> tuple[Seat, ...]:
+        """The seats with an answer, those of agents that have left included."""
+        return tuple(seat for seat in self.seats if seat.answer is not None)
+
+    def may_answer(self, seat: Seat) -> bool:
+        """Whether the agent may submit another answer. Its first one is always allowed."""
+        rules = self.rules
+        if seat.answers == 0:
+            return True
+        slowest = min((other.answers for other in self.living), default=0)
+        total = sum(other.answers for other in self.seats)
+        return (
+            seat.answers < rules.max_answers
+            and (rules.max_answers_global is None or total < rules.max_answers_global)
+            and (rules.lead_cap is None or seat.answers - slowest < rules.lead_cap)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What a step leads to."""
+
+    state: State
+    effects: tuple[Effect, ...] = ()
+    events: tuple[RunEvent, ...] = ()
+
+    def then(self, go_on: "Callable[[State], Transition]") -> "Transition":
+        """This transition followed by the one that ``go_on`` makes from its state."""
+        other = go_on(self.state)
+        return Transition(other.state, self.effects + other.effects, self.events + other.events)
+
+
+def label(rules: Rules, agent: str) -> str:
+    """The anonymous name under which the others see the agent, the same for the whole run."""
+    return f"agent{rules.agents.index(agent) + 1}"

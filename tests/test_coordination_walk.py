@@ -1,0 +1,275 @@
+"""Every reachable state of small teams: the rules end, decide once, and never lose an agent."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from massgen_compat.coordination import (
+    Abort,
+    Began,
+    CancelTurn,
+    Complete,
+    CorrectTurn,
+    Effect,
+    Elapsed,
+    Failed,
+    GraceTimer,
+    NewAnswer,
+    Presented,
+    Replied,
+    RoundTimer,
+    Rules,
+    RunTimer,
+    Signal,
+    Stage,
+    Standing,
+    StartTimer,
+    StartTurn,
+    State,
+    Transition,
+    Unusable,
+    VoteFor,
+    begin,
+    call_bound,
+    step,
+)
+from massgen_compat.coordination.state import TRIES_PER_ROUND
+from massgen_compat.events import Abstained, AgentLeft, Answered, VoteCast, WinnerChosen
+from massgen_compat.turn import Phase
+
+TWO = ("a", "b")
+THREE = ("a", "b", "c")
+
+AMPLE = 10_000
+"""A call limit that no walk reaches; the teams with a limit that bites are named so."""
+
+TEAMS = {
+    "two agents, one answer each": Rules(
+        agents=TWO, max_answers=1, first_round_seconds=1, max_calls=AMPLE
+    ),
+    "two agents, two answers each": Rules(
+        agents=TWO, max_answers=2, later_round_seconds=1, max_calls=AMPLE
+    ),
+    "two agents, one lead": Rules(
+        agents=TWO, max_answers=3, max_answers_global=3, lead_cap=1, max_calls=AMPLE
+    ),
+    "two agents, novelty": Rules(agents=TWO, max_answers=2, novelty=0.5, max_calls=AMPLE),
+    "two agents, reuse": Rules(agents=TWO, max_answers=1, strategy="winner_reuse", max_calls=AMPLE),
+    "two agents, no votes": Rules(agents=TWO, max_answers=1, skip_voting=True, max_calls=AMPLE),
+    "two agents, default limit": Rules(agents=TWO, max_answers=1),
+    "two agents, one call": Rules(agents=TWO, max_calls=1),
+    "two agents, four calls": Rules(agents=TWO, max_calls=4),
+    "two agents, solo": Rules(agents=TWO, solo=True),
+    "one agent, solo": Rules(agents=("a",), solo=True),
+    "one agent, workflow": Rules(agents=("a",), max_answers=2),
+    "three agents, one answer each": Rules(agents=THREE, max_answers=1, max_calls=AMPLE),
+    "three agents, eager": Rules(agents=THREE, max_answers=1, defer_voting=False, max_calls=AMPLE),
+}
+
+
+def replies(state: State, agent: str, number: int) -> Iterator[Signal]:
+    """All that an agent could say that the rules tell apart.
+
+    What is turned back concerns one agent's round only: two agents show all of it.
+    """
+    yield Replied(agent, number, (NewAnswer(f"answer of {agent}"),))
+    if len(state.seats) < 3:
+        yield Replied(agent, number)
+        yield Replied(agent, number, (NewAnswer("x"), VoteFor("nobody")), text="prose")
+    for other in state.rules.agents:
+        yield Replied(agent, number, (VoteFor(other),))
+
+
+def signals(state: State) -> Iterator[Signal]:
+    """All signals that can arrive in the state, late ones included."""
+    yield Elapsed(RunTimer())
+    yield Elapsed(GraceTimer(state.epoch))
+    yield Elapsed(GraceTimer(state.epoch - 1))
+    for seat in state.seats:
+        agent, number = seat.agent, seat.round
+        yield Failed(agent, number)
+        yield Elapsed(RoundTimer(agent, number))
+        yield Began(agent, number)
+        yield Presented(agent, number)
+        yield Replied(agent, number - 1, (NewAnswer("late"),))
+        yield from replies(state, agent, number)
+
+
+@dataclass
+class Walk:
+    """All states and the edges between them, self-loops left out."""
+
+    states: dict[State, set[State]]
+    transitions: int
+
+
+def core(state: State) -> State:
+    """The state without its counters, which no rule reads except to compare them.
+
+    ``calls`` counts where the limit can bite. What is left has to make progress by itself, so a
+    walk over cores that finds no cycle proves more than one over states.
+    """
+    seats = tuple(replace(seat, round=0) for seat in state.seats)
+    calls = 0 if state.rules.max_calls == AMPLE else state.calls
+    return replace(state, seats=seats, calls=calls, epoch=0)
+
+
+def walk(rules: Rules) -> Walk:
+    first = begin(rules)
+    check_effects(None, first)
+    found: dict[State, set[State]] = {core(first.state): set()}
+    queue = deque([first.state])
+    transitions = 0
+    while queue:
+        state = queue.popleft()
+        here = core(state)
+        check_state(state)
+        for signal in signals(state):
+            after = step(state, signal)
+            transitions += 1
+            if after.state == state:
+                assert after.effects == ()
+                assert after.events == ()
+                continue
+            assert state.stage is not Stage.DONE, "nothing happens after the end"
+            check_effects(state, after)
+            there = core(after.state)
+            if there != here:
+                found[here].add(there)
+            if there not in found:
+                found[there] = set()
+                queue.append(after.state)
+    return Walk(found, transitions)
+
+
+def check_state(state: State) -> None:
+    answered = {seat.agent for seat in state.answered}
+    working = [seat for seat in state.seats if seat.standing is Standing.WORKING]
+    assert state.calls <= state.rules.call_limit
+    assert all(seat.vote is None or seat.vote.target in answered for seat in state.seats)
+    assert all(seat.answers <= max(1, state.rules.max_answers) for seat in state.seats)
+    assert all(seat.tries <= TRIES_PER_ROUND for seat in state.seats)
+    match state.stage:
+        case Stage.COORDINATING:
+            assert working, "somebody is always at work, or the run would hang"
+            assert state.winner is None
+            assert all(
+                (seat.standing is Standing.VOTED) == (seat.vote is not None) for seat in state.seats
+            )
+            held = {Standing.WORKING, Standing.VOTED, Standing.ABSTAINED, Standing.LEFT}
+            drafting = any(seat.living and seat.answer is None for seat in state.seats)
+            for seat in state.seats:
+                waits_for_drafts = seat.standing is Standing.WAITING and drafting
+                assert seat.standing in held or waits_for_drafts
+        case Stage.PRESENTING:
+            assert [seat.agent for seat in working] == [state.presenter]
+            assert state.winner is not None or state.rules.solo
+        case Stage.DONE:
+            pass
+
+
+def check_effects(before: State | None, after: Transition) -> None:
+    asked = [e for e in after.effects if isinstance(e, StartTurn | CorrectTurn)]
+    assert after.state.calls - (before.calls if before else 0) == len(asked)
+    ends = [e for e in after.effects if isinstance(e, Complete | Abort)]
+    newly_done = after.state.stage is Stage.DONE and (
+        before is None or before.stage is not Stage.DONE
+    )
+    assert len(ends) == newly_done
+    for end in ends:
+        check_end(after.state, end)
+    chosen = [e for e in after.events if isinstance(e, WinnerChosen)]
+    assert len(chosen) <= 1
+    if chosen:
+        assert before is None or before.winner is None, "a run decides once"
+    if before and before.winner:
+        assert after.state.winner == before.winner
+    for effect in after.effects:
+        check_turn(after.state, effect)
+
+
+def check_end(state: State, end: Effect) -> None:
+    if isinstance(end, Abort):
+        assert not state.answered or state.began, "an answer is never lost"
+    elif isinstance(end, Complete) and end.source == "answer":
+        assert state.winner in {seat.agent for seat in state.answered}
+    elif isinstance(end, Complete) and end.source == "cut":
+        assert state.limited_by
+        assert state.began
+
+
+def check_turn(state: State, effect: Effect) -> None:
+    match effect:
+        case StartTurn(agent, number, phase) | CorrectTurn(agent, number, phase):
+            seat = state.seat(agent)
+            assert seat is not None
+            assert seat.round == number
+            assert seat.standing is Standing.WORKING
+            if phase is Phase.EVALUATE:
+                assert seat.answer is not None, "nobody sees a peer's answer before its own"
+        case CancelTurn() | StartTimer() | Complete() | Abort():
+            pass
+
+
+def longest_path(graph: dict[State, set[State]]) -> int:
+    """The length of the longest path; fails on a cycle."""
+    depth: dict[State, int] = {}
+    on_path: set[State] = set()
+    stack: list[tuple[State, Iterator[State]]] = []
+
+    def enter(state: State) -> None:
+        assert state not in on_path, "the rules can go in circles"
+        on_path.add(state)
+        stack.append((state, iter(graph[state])))
+
+    for root in graph:
+        if root in depth:
+            continue
+        enter(root)
+        while stack:
+            state, successors = stack[-1]
+            child = next((s for s in successors if s not in depth), None)
+            if child is not None:
+                enter(child)
+                continue
+            depth[state] = 1 + max((depth[s] for s in graph[state]), default=-1)
+            on_path.discard(state)
+            stack.pop()
+    return max(depth.values())
+
+
+def signal_bound(rules: Rules) -> int:
+    """Signals that can change anything: each call ends once or begins and ends, plus one grace
+    period for each set of votes, plus the end."""
+    agents = len(rules.agents)
+    epochs = agents * rules.max_answers + 1
+    calls = min(rules.call_limit, call_bound(rules) * TRIES_PER_ROUND)
+    return 2 * calls + epochs + 1
+
+
+@pytest.mark.parametrize("rules", TEAMS.values(), ids=TEAMS.keys())
+def test_all_reachable_states_keep_the_promises_and_every_run_ends(rules: Rules) -> None:
+    found = walk(rules)
+    longest = longest_path(found.states)
+    print(f"{len(found.states)} states, {found.transitions} transitions, longest run {longest}")
+    assert longest <= signal_bound(rules)
+    ends = [state for state, after in found.states.items() if not after]
+    assert ends
+    assert all(state.stage is Stage.DONE for state in ends)
+
+
+def test_the_walk_meets_every_kind_of_event() -> None:
+    """Guards the walk itself: a signal set that reaches nothing would prove nothing."""
+    seen: set[type[object]] = set()
+    for state in walk(TEAMS["two agents, two answers each"]).states:
+        for signal in signals(state):
+            seen.update(type(event) for event in step(state, signal).events)
+    assert {Answered, VoteCast, Abstained, AgentLeft, WinnerChosen} <= seen
+
+
+def test_a_call_that_is_no_decision_is_turned_back_like_any_other() -> None:
+    state = begin(TEAMS["two agents, one answer each"]).state
+    after = step(state, Replied("a", 1, (Unusable("bad JSON"),)))
+    assert [type(effect) for effect in after.effects] == [CorrectTurn]
