@@ -18,14 +18,18 @@ MassGenError
 Messages never hold a key, a path of the server, a traceback or another client's text.
 """
 
+from typing import ClassVar
+
 
 class MassGenError(Exception):
     """The base of every error of this library.
 
     ``spent`` tells that model calls had been paid for when it was raised: a blind retry pays again.
+    ``brief`` is what happened, in a few words that can be shown to anyone.
     """
 
     spent: bool = False
+    brief: ClassVar[str] = "failed"
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -61,6 +65,8 @@ class UnsupportedParameter(InvalidRequest):
 
 class ContextLengthExceeded(InvalidRequest):
     """The conversation does not fit the context window of an agent's model."""
+
+    brief = "context window too small"
 
     def __init__(self, message: str) -> None:
         super().__init__(message, param="messages", code="context_length_exceeded")
@@ -99,22 +105,34 @@ class UpstreamError(MassGenError):
 class UpstreamAuthentication(UpstreamError):
     """The provider refused the key that this server holds (its 401 or 403)."""
 
+    brief = "key refused by its provider"
+
 
 class UpstreamRateLimited(UpstreamError):
     """The provider answered 429 until the SDK's retries ran out."""
+
+    brief = "rate-limited by its provider"
 
 
 class UpstreamTimeout(UpstreamError):
     """The provider did not answer, or stopped answering, in time."""
 
+    brief = "no answer from its provider in time"
+
 
 class UpstreamUnreachable(UpstreamError):
     """The provider could not be reached, or the connection broke."""
+
+    brief = "provider not reached"
 
 
 class UpstreamRejected(UpstreamError):
     """The provider refused the request itself (its 400, 404 or 422)."""
 
+    brief = "request refused by its provider"
+
 
 class UpstreamMalformed(UpstreamError):
     """The provider's reply cannot be used: broken stream, no content, failed response."""
+
+    brief = "unusable reply"

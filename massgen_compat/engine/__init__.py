@@ -1,0 +1,112 @@
+"""What executes a run: the ``Engine`` protocol, and the local engine that drives the rules.
+
+The only package that starts tasks. Leaving a stream cancels every model call that it made; buffers
+are bounded, so a slow reader slows its own run.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol, cast
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from massgen_compat.coordination import Rules
+from massgen_compat.engine.driver import Driver
+from massgen_compat.events import RunEvent
+from massgen_compat.run import Agent, RunRequest, Team
+from massgen_compat.turn import ModelClient
+
+EVENT_BUFFER = 64
+"""Events that a run may be ahead of its reader."""
+
+NOVELTY = {"lenient": None, "balanced": 0.7, "strict": 0.5}
+"""Greatest word overlap by ``answer_novelty_requirement``, as in MassGen 0.1.97."""
+
+
+class Engine(Protocol):
+    """Executes runs."""
+
+    def stream(
+        self, team: Team, request: RunRequest, *, run_id: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
+        """Open a run; leaving the context ends it and every model call that it made.
+
+        The iterator yields ``RunStarted`` first and ``RunCompleted`` last, or raises a
+        ``MassGenError``. It may be abandoned at any time.
+        """
+        ...
+
+
+def rules_of(team: Team) -> Rules:
+    """A team's settings as rules of the coordination."""
+    settings = team.settings
+    return Rules(
+        agents=tuple(agent.id for agent in team.agents),
+        max_answers=settings.max_new_answers_per_agent,
+        max_answers_global=settings.max_new_answers_global,
+        novelty=NOVELTY[settings.answer_novelty_requirement],
+        lead_cap=settings.fairness_lead_cap_answers,
+        defer_voting=settings.defer_voting_until_all_answered,
+        skip_voting=settings.skip_voting,
+        solo=len(team.agents) == 1 or settings.skip_coordination_rounds,
+        strategy=settings.final_answer_strategy,
+        first_round_seconds=settings.initial_round_timeout_seconds,
+        later_round_seconds=settings.subsequent_round_timeout_seconds,
+        grace_seconds=settings.straggler_grace_seconds,
+        deadline_seconds=settings.limits.deadline_seconds,
+        max_calls=settings.limits.max_calls,
+    )
+
+
+class LocalEngine:
+    """Runs teams in this process; ``connect`` gives the model behind an agent."""
+
+    def __init__(self, connect: Callable[[Agent], ModelClient]) -> None:
+        self._connect = connect
+
+    @asynccontextmanager
+    async def stream(
+        self, team: Team, request: RunRequest, *, run_id: str
+    ) -> AsyncGenerator[AsyncIterator[RunEvent]]:
+        """See ``Engine.stream``."""
+        models = {agent.id: self._connect(agent) for agent in team.agents}
+        events, reader = anyio.create_memory_object_stream[RunEvent](EVENT_BUFFER)
+        driver = Driver(
+            team=team,
+            request=request,
+            run_id=run_id,
+            rules=rules_of(team),
+            models=models,
+            events=events,
+        )
+        with events, reader:
+            try:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(driver.drive)
+                    yield _Events(reader, driver)
+                    tasks.cancel_scope.cancel()
+            except BaseExceptionGroup as group:
+                raise _only(group) from None
+
+
+def _only(error: BaseException) -> BaseException:
+    """What went wrong, without the wrapping of task groups where it was one thing."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return _only(group.exceptions[0]) if len(group.exceptions) == 1 else group
+
+
+class _Events(AsyncIterator[RunEvent]):
+    def __init__(self, reader: MemoryObjectReceiveStream[RunEvent], driver: Driver) -> None:
+        self._reader = reader
+        self._driver = driver
+
+    async def __anext__(self) -> RunEvent:
+        try:
+            return await self._reader.receive()
+        except anyio.EndOfStream:
+            if self._driver.error is not None:
+                raise self._driver.error from None
+            raise StopAsyncIteration from None

@@ -1,0 +1,298 @@
+"""The driver of one run: does what ``coordination`` orders, waits for a signal, asks again.
+
+It is dull on purpose: every rule of the coordination stands in ``coordination``, every word in
+``prompts`` and ``workflow``. Each turn is a task with a cancel scope of its own.
+"""
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectSendStream
+
+from massgen_compat.coordination import (
+    Abort,
+    Began,
+    CancelTurn,
+    Complete,
+    CorrectTurn,
+    Effect,
+    Elapsed,
+    Failed,
+    Presented,
+    Replied,
+    Rules,
+    Signal,
+    Stage,
+    StartTimer,
+    StartTurn,
+    Timer,
+    Transition,
+    begin,
+    step,
+)
+from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
+from massgen_compat.events import (
+    AgentReasoning,
+    AgentText,
+    HostedToolCalled,
+    MessageRefusal,
+    MessageText,
+    RunCompleted,
+    RunEvent,
+    RunStarted,
+    TurnFinished,
+)
+from massgen_compat.ledger import Ledger, most_telling
+from massgen_compat.prompts import conversation, solo_conversation, turn_messages
+from massgen_compat.run import FinishReason, Message, RunRequest, Team
+from massgen_compat.turn import (
+    CallPiece,
+    HostedToolUsed,
+    ModelClient,
+    Phase,
+    ReasoningPiece,
+    RefusalPiece,
+    Reply,
+    TextPiece,
+    TurnEvent,
+    TurnRequest,
+)
+from massgen_compat.workflow import ToolNames, correction, read_decisions, workflow_tools
+
+
+@dataclass
+class _Desk:
+    """What an agent is busy with: the conversation of its round, and the scope of its call."""
+
+    stable: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
+    reply: Reply = field(default_factory=Reply)
+    text: str = ""
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+
+class Driver:
+    """One run: the state of the coordination, the agents' desks, and the final message."""
+
+    def __init__(
+        self,
+        *,
+        team: Team,
+        request: RunRequest,
+        run_id: str,
+        rules: Rules,
+        models: dict[str, ModelClient],
+        events: MemoryObjectSendStream[RunEvent],
+    ) -> None:
+        self.error: MassGenError | None = None
+        self._team = team
+        self._request = request
+        self._run_id = run_id
+        self._models = models
+        self._events = events
+        self._watched = (request.trace or team.settings.trace) == "full"
+        self._names = ToolNames()
+        self._ledger = Ledger(team)
+        self._failures: list[MassGenError] = []
+        self._message: list[str] = []
+        self._final: Reply | None = None
+        self._ending: Complete | Abort = Abort()
+        self._desks = {
+            agent.id: _Desk(
+                solo_conversation(agent, request.messages)
+                if rules.solo
+                else conversation(team, agent, request.messages)
+            )
+            for agent in team.agents
+        }
+        self._first = begin(rules)
+        self._state = self._first.state
+
+    async def drive(self) -> None:
+        """Run to the end; the outcome is the last event, or ``error``."""
+        with self._events:
+            agents = tuple(agent.id for agent in self._team.agents)
+            await self._emit(RunStarted(run_id=self._run_id, team=self._team.name, agents=agents))
+            await self._coordinate()
+            match self._ending:
+                case Complete(source):
+                    await self._complete(source)
+                case Abort(limited_by):
+                    self.error = most_telling(self._failures, limited_by)
+                    self.error.spent = self._ledger.spent
+
+    async def _coordinate(self) -> None:
+        sender, signals = anyio.create_memory_object_stream[Signal](4 * len(self._models) + 4)
+        with sender, signals:
+            async with anyio.create_task_group() as tasks:
+                self._tasks: TaskGroup = tasks
+                self._signals = sender
+                await self._apply(self._first)
+                while self._state.stage is not Stage.DONE:
+                    await self._apply(step(self._state, await signals.receive()))
+                tasks.cancel_scope.cancel()
+
+    async def _apply(self, transition: Transition) -> None:
+        """Tell first, then do: nothing that a new turn says can overtake its own announcement."""
+        self._state = transition.state
+        for event in transition.events:
+            await self._emit(event)
+        for effect in transition.effects:
+            self._perform(effect)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case StartTurn(agent, number, phase):
+                desk = self._desks[agent]
+                desk.text = ""
+                desk.messages = (
+                    desk.stable
+                    if self._state.rules.solo
+                    else turn_messages(desk.stable, self._team, self._state, agent, self._names)
+                )
+                self._ask(agent, number, phase)
+            case CorrectTurn(agent, number, phase, rejection):
+                desk = self._desks[agent]
+                desk.messages += correction(desk.reply, rejection, self._state, agent, self._names)
+                self._ask(agent, number, phase)
+            case CancelTurn(agent):
+                self._desks[agent].scope.cancel()
+            case StartTimer(timer, seconds):
+                self._tasks.start_soon(self._time, timer, seconds)
+            case Complete() | Abort():
+                self._ending = effect
+            case _:
+                assert_never(effect)
+
+    def _ask(self, agent: str, number: int, phase: Phase) -> None:
+        desk = self._desks[agent]
+        desk.scope = anyio.CancelScope()
+        self._ledger.called(agent)
+        params = dict(self._request.agent_params)
+        if phase is Phase.PRESENT:
+            params |= self._request.presenter_params
+        request = TurnRequest(
+            agent=agent,
+            round=number,
+            phase=phase,
+            messages=desk.messages,
+            tools=workflow_tools(self._state, agent, self._names),
+            params=params,
+        )
+        self._tasks.start_soon(self._turn, request, desk.scope)
+
+    async def _time(self, timer: Timer, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        await self._signals.send(Elapsed(timer))
+
+    async def _turn(self, request: TurnRequest, scope: anyio.CancelScope) -> None:
+        """One model call, from its request to the signal that it ends in."""
+        agent, number = request.agent, request.round
+        with scope:
+            try:
+                reply = await self._listen(request)
+            except MassGenError as error:
+                if isinstance(error, UpstreamError):
+                    error.agent = agent
+                self._failures.append(error)
+                await self._signals.send(Failed(agent, number, error.brief))
+                return
+            if request.phase is Phase.PRESENT:
+                self._final = reply
+                await self._signals.send(Presented(agent, number))
+                return
+            desk = self._desks[agent]
+            desk.reply = reply
+            desk.text = reply.text if reply.text.strip() else desk.text
+            decisions = read_decisions(reply.tool_calls, self._state, self._names)
+            await self._signals.send(Replied(agent, number, decisions, desk.text))
+
+    async def _listen(self, request: TurnRequest) -> Reply:
+        """Pass on what the model says; return its reply. Raises what ended it otherwise."""
+        hear = self._hear_presenter if request.phase is Phase.PRESENT else self._hear_agent
+        reply: Reply | None = None
+        async with self._models[request.agent].stream(request) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Reply):
+                    reply = piece
+                else:
+                    await hear(request, piece)
+        if reply is None:
+            raise UpstreamMalformed("the model's stream ended without a reply")
+        self._ledger.finished(request.agent, reply)
+        await self._emit(
+            TurnFinished(
+                agent=request.agent,
+                round=request.round,
+                phase=request.phase,
+                usage=reply.usage,
+                model=reply.model,
+                effort=reply.effort,
+            )
+        )
+        if request.phase is Phase.PRESENT and not (reply.text.strip() or reply.refusal):
+            raise UpstreamMalformed("the model wrote an empty message")
+        return reply
+
+    async def _hear_agent(self, request: TurnRequest, piece: TurnEvent) -> None:
+        match piece:
+            case TextPiece(text) if self._watched:
+                await self._emit(AgentText(agent=request.agent, round=request.round, text=text))
+            case _:
+                await self._hear_aside(request, piece)
+
+    async def _hear_presenter(self, request: TurnRequest, piece: TurnEvent) -> None:
+        match piece:
+            case TextPiece(text) | RefusalPiece(text) if text:
+                if not self._message:
+                    await self._signals.send(Began(request.agent, request.round))
+                self._message.append(text)
+                is_text = isinstance(piece, TextPiece)
+                await self._emit(MessageText(text=text) if is_text else MessageRefusal(text=text))
+            case _:
+                await self._hear_aside(request, piece)
+
+    async def _hear_aside(self, request: TurnRequest, piece: TurnEvent) -> None:
+        match piece:
+            case ReasoningPiece(text) if self._watched:
+                await self._emit(
+                    AgentReasoning(agent=request.agent, round=request.round, text=text)
+                )
+            case HostedToolUsed(kind):
+                await self._emit(
+                    HostedToolCalled(agent=request.agent, round=request.round, tool=kind)
+                )
+            case TextPiece() | ReasoningPiece() | RefusalPiece() | CallPiece() | Reply():
+                pass
+            case _:
+                assert_never(piece)
+
+    async def _complete(self, source: str) -> None:
+        state = self._state
+        finish: FinishReason = "length" if source == "cut" else "stop"
+        content: str | None = "".join(self._message)
+        refusal: str | None = None
+        if source == "answer":
+            winner = state.seat(state.winner or "")
+            content = (winner.answer if winner else None) or ""
+            await self._emit(MessageText(text=content))
+        elif source == "presentation" and self._final is not None:
+            content, refusal = self._final.text or None, self._final.refusal
+            finish = self._final.finish_reason
+        result = self._ledger.result(
+            run_id=self._run_id,
+            state=state,
+            content=content,
+            refusal=refusal,
+            finish_reason=finish,
+            final=self._final if source == "presentation" else None,
+        )
+        await self._emit(RunCompleted(result=result))
+
+    async def _emit(self, event: RunEvent) -> None:
+        try:
+            self._events.send_nowait(event)
+        except anyio.WouldBlock:
+            await self._events.send(event)

@@ -1,0 +1,134 @@
+"""What a run cost and how it ended: counts calls and tokens, builds the result. No I/O."""
+
+from collections.abc import Sequence
+
+from massgen_compat.coordination import Seat, State, label
+from massgen_compat.errors import (
+    ContextLengthExceeded,
+    MassGenError,
+    UpstreamAuthentication,
+    UpstreamMalformed,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from massgen_compat.run import AgentUsage, Answer, FinishReason, RunResult, Team, Usage, Vote
+from massgen_compat.turn import Reply
+
+TELLING: tuple[type[MassGenError], ...] = (
+    UpstreamAuthentication,
+    ContextLengthExceeded,
+    UpstreamRejected,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+    UpstreamRateLimited,
+)
+"""What a failed run reports, first match first: what somebody has to mend before what passes by
+itself. So a run reports 429 only if every agent met one."""
+
+
+class Ledger:
+    """Counts the calls of one run."""
+
+    def __init__(self, team: Team) -> None:
+        self._team = team
+        self._calls = {agent.id: 0 for agent in team.agents}
+        self._finished = {agent.id: 0 for agent in team.agents}
+        self._usages: dict[str, list[Usage | None]] = {agent.id: [] for agent in team.agents}
+
+    @property
+    def spent(self) -> bool:
+        """Whether a model call came to its end, and so was paid for."""
+        return any(self._usages.values())
+
+    def called(self, agent: str) -> None:
+        """A call was started."""
+        self._calls[agent] += 1
+
+    def finished(self, agent: str, reply: Reply) -> None:
+        """A call came to its end, with or without a usage report."""
+        self._usages[agent].append(reply.usage)
+
+    def agents(self) -> tuple[AgentUsage, ...]:
+        """What each agent spent."""
+        rows: list[AgentUsage] = []
+        for agent in self._team.agents:
+            reported = [usage for usage in self._usages[agent.id] if usage is not None]
+            rows.append(
+                AgentUsage(
+                    agent=agent.id,
+                    model=agent.model,
+                    calls=self._calls[agent.id],
+                    unreported_calls=self._calls[agent.id] - len(reported),
+                    usage=_sum(reported),
+                )
+            )
+        return tuple(rows)
+
+    def total(self) -> Usage | None:
+        """The run's total, or ``None`` where a finished call reported nothing."""
+        usages = [usage for reports in self._usages.values() for usage in reports]
+        reported = [usage for usage in usages if usage is not None]
+        return _sum(reported) if len(reported) == len(usages) else None
+
+    def result(
+        self,
+        *,
+        run_id: str,
+        state: State,
+        content: str | None,
+        refusal: str | None,
+        finish_reason: FinishReason,
+        final: Reply | None,
+    ) -> RunResult:
+        """The result of a run that ended in ``state`` with the given message."""
+        return RunResult(
+            run_id=run_id,
+            team=self._team.name,
+            content=content,
+            refusal=refusal,
+            tool_calls=(),
+            finish_reason=finish_reason,
+            winner=state.winner or state.rules.agents[0],
+            presenter=state.presenter,
+            answers=tuple(_answer(state, seat) for seat in state.answered),
+            votes=tuple(
+                Vote(voter=seat.agent, target=seat.vote.target, reason=seat.vote.reason)
+                for seat in state.seats
+                if seat.vote is not None
+            ),
+            agents=self.agents(),
+            usage=self.total(),
+            visible_usage=final.usage if final else None,
+            limited_by=state.limited_by,
+        )
+
+
+def most_telling(failures: Sequence[MassGenError], limited_by: str | None) -> MassGenError:
+    """The error of a run that has nothing to answer with."""
+    causes = list(failures)
+    if limited_by:
+        limit = f"No agent gave an answer before the run's limit ({limited_by})."
+        causes.append(UpstreamTimeout(limit))
+    if not causes:
+        return UpstreamMalformed("No agent gave an answer.")
+    kinds = [next((i for i, kind in enumerate(TELLING) if isinstance(c, kind)), 0) for c in causes]
+    return causes[kinds.index(min(kinds))]
+
+
+def _answer(state: State, seat: Seat) -> Answer:
+    return Answer(
+        agent=seat.agent,
+        label=label(state.rules, seat.agent),
+        content=seat.answer or "",
+        number=seat.answers,
+    )
+
+
+def _sum(usages: Sequence[Usage]) -> Usage | None:
+    total: Usage | None = None
+    for usage in usages:
+        total = usage if total is None else total + usage
+    return total
