@@ -1,0 +1,245 @@
+"""The command line: ``serve``, ``run``, ``check``, ``demo``.
+
+The only module that imports uvicorn, and with ``MassGen`` the only reader of the environment.
+"""
+
+import argparse
+import ipaddress
+import os
+import socket
+import sys
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, TextIO
+
+import anyio
+
+from massgen_compat.client import MassGen
+from massgen_compat.config import check
+from massgen_compat.demo import show_demo
+from massgen_compat.errors import MassGenError
+from massgen_compat.protocol.chat import parse
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+FAILED, MISUSED = 1, 2
+"""Exit codes: a check or a run failed; the command or its configuration is wrong."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code. Errors are one line on stderr, never a traceback."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except MassGenError as error:
+        return _fail(error.message)
+    except ModuleNotFoundError as error:
+        if error.name not in {"starlette", "uvicorn"}:
+            raise
+        return _fail(f"{error.name} is not installed: pip install 'massgen-compat[server]'")
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"massgen-compat: {' '.join(message.split())}\n")
+    return MISUSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="massgen-compat",
+        description="A team of coordinating LLM agents behind any OpenAI client.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"massgen-compat {version('massgen-compat')}"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser(
+        "serve",
+        help="serve teams over HTTP",
+        description="Serve teams to any OpenAI client. Keys that clients must send stand, comma-"
+        "separated, in MASSGEN_COMPAT_API_KEYS; the providers' keys in their own variables.",
+    )
+    serve.add_argument("teams", nargs="*", type=Path, metavar="TEAM.yaml", help=_TEAMS_HELP)
+    serve.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    serve.add_argument("--port", default=4000, type=int, help="port (default: %(default)s)")
+    serve.add_argument(
+        "--no-auth",
+        action="store_true",
+        help="serve beyond this machine without keys: everybody who reaches it spends your money",
+    )
+    serve.set_defaults(command=_serve)
+
+    run = commands.add_parser("run", help="ask a team one question and watch it deliberate")
+    run.add_argument("team", type=Path, metavar="TEAM.yaml", help="a MassGen config")
+    run.add_argument("question", help="what to ask")
+    run.add_argument(
+        "--trace",
+        choices=["off", "status", "full"],
+        help="how much of the deliberation to show (default: the team's setting)",
+    )
+    run.set_defaults(command=_run)
+
+    checking = commands.add_parser(
+        "check",
+        help="say what a config's keys mean here",
+        description="Say for every key of a MassGen config whether it is honoured, ignored, or "
+        "needs MassGen itself. Exit code 0: the config can be served; 1: it cannot.",
+    )
+    checking.add_argument("team", type=Path, metavar="TEAM.yaml", help="a MassGen config")
+    checking.add_argument("--json", action="store_true", help="print the report as JSON")
+    checking.set_defaults(command=_check)
+
+    demo = commands.add_parser(
+        "demo", help="watch two teams answer a request offline (scripted: no model is involved)"
+    )
+    demo.set_defaults(command=_demo)
+    return parser
+
+
+_TEAMS_HELP = "MassGen configs; without any: one team `massgen` of two gpt-5.2 agents"
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    import uvicorn  # noqa: PLC0415 - `check` and `run` do without the [server] extra
+
+    from massgen_compat.asgi import create_app  # noqa: PLC0415
+
+    keys = tuple(
+        key
+        for each in os.environ.get("MASSGEN_COMPAT_API_KEYS", "").split(",")
+        if (key := each.strip())
+    )
+    if not keys and not arguments.no_auth and not _is_loopback(arguments.host):
+        return _fail(
+            f"refusing to serve on {arguments.host} without keys: set MASSGEN_COMPAT_API_KEYS, "
+            "or say --no-auth"
+        )
+    massgen = _massgen(arguments.teams)
+    app = create_app(massgen, api_keys=keys)
+
+    class Server(uvicorn.Server):
+        """Tells the app that it drains as soon as the signal comes."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.draining = True
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(
+        app,
+        host=arguments.host,
+        port=arguments.port,
+        log_level="info",
+        server_header=False,
+        timeout_graceful_shutdown=30,
+    )
+    sys.stderr.write(_greeting(massgen, arguments.host, arguments.port, with_keys=bool(keys)))
+    Server(config).run()
+    return 0
+
+
+def _massgen(paths: Sequence[Path]) -> MassGen:
+    return MassGen.from_yaml(*paths) if paths else MassGen()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _greeting(massgen: MassGen, host: str, port: int, *, with_keys: bool) -> str:
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+    lines = [f"massgen-compat serves at {url}"]
+    for name, team in massgen.teams.items():
+        members = ", ".join(f"{agent.id} ({agent.model})" for agent in team.agents)
+        lines.append(f"  {name}: {members}")
+    model = next(iter(massgen.teams))
+    key = "-H 'Authorization: Bearer YOUR_KEY' " if with_keys else ""
+    hello = f'{{"model": "{model}", "stream": true, "messages": {_HELLO}}}'
+    curl = f"curl -N {url}/chat/completions {key}-H 'Content-Type: application/json' -d '{hello}'"
+    lines += ["Try it:", f"  {curl}"]
+    return "\n".join(lines) + "\n"
+
+
+_HELLO = '[{"role": "user", "content": "Hello"}]'
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    massgen = _massgen([arguments.team])
+    payload = {
+        "model": next(iter(massgen.teams)),
+        "messages": [{"role": "user", "content": arguments.question}],
+    }
+    if arguments.trace:
+        payload["massgen"] = {"trace": arguments.trace}
+
+    async def ask() -> None:
+        async with massgen, massgen.chunks(parse(payload, default_trace=None)) as chunks:
+            async for chunk in chunks:
+                for choice in chunk["choices"]:
+                    delta = choice["delta"]
+                    _show(sys.stderr, delta.get("reasoning_content"))
+                    _show(sys.stdout, delta.get("content") or delta.get("refusal"))
+        sys.stdout.write("\n")
+
+    try:
+        anyio.run(ask)
+    except MassGenError as error:
+        _fail(error.message)
+        return FAILED
+    return 0
+
+
+def _show(stream: TextIO, text: str | None) -> None:
+    if text:
+        stream.write(text)
+        stream.flush()
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    report = check(arguments.team, os.environ)
+    sys.stdout.write((report.to_json() if arguments.json else report.text()) + "\n")
+    return 0 if report.ok else FAILED
+
+
+def _demo(_arguments: argparse.Namespace) -> int:
+    show_demo(serving, sys.stdout)
+    return 0
+
+
+@contextmanager
+def serving(app: "ASGIApp") -> Generator[str]:
+    """Serve an app on a free loopback port for the time of a ``with``; yields its URL."""
+    import uvicorn  # noqa: PLC0415 - see _serve
+
+    ready = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(app, log_level="warning", lifespan="off")
+        server = Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        ready.wait()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

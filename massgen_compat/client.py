@@ -1,0 +1,205 @@
+"""``MassGen``: the object that users build. Chat payloads in, completions or chunks out.
+
+Here, and in ``asgi``, the protocol and the engine meet; neither knows the other.
+"""
+
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from massgen_compat.config import load
+from massgen_compat.engine import Engine, LocalEngine
+from massgen_compat.errors import ConfigError, ModelNotFound
+from massgen_compat.events import RunEvent
+from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
+from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
+from massgen_compat.scripted import ScriptedModel
+from massgen_compat.turn import ModelClient
+from massgen_compat.upstream.backends import resolve
+from massgen_compat.upstream.client import Connections
+
+DEFAULT_TEAM = Team("massgen", [Agent("agent1", model="gpt-5.2"), Agent("agent2", model="gpt-5.2")])
+"""What is served without a config: two ``gpt-5.2`` agents, as MassGen's own default."""
+
+
+class ChunkStream(AsyncIterator[dict[str, Any]]):
+    """The chunks of one run in the shape of the wire, as they happen."""
+
+    def __init__(self, events: AsyncIterator[RunEvent], renderer: Renderer) -> None:
+        self._events = events
+        self._renderer = renderer
+        self._ready: deque[dict[str, Any]] = deque()
+
+    async def __anext__(self) -> dict[str, Any]:
+        while not self._ready:
+            self._ready.extend(self._renderer.feed(await anext(self._events)))
+        return self._ready.popleft()
+
+    def heartbeat(self) -> dict[str, Any]:
+        """A chunk that says nothing, for a client that has waited too long."""
+        return self._renderer.heartbeat()
+
+
+class MassGen:
+    """One or more teams behind the OpenAI chat interface.
+
+    ``teams`` are served under their names; a team of several agents is also served as
+    ``NAME-single``, its first agent alone, for titles and other small tasks. Without teams there
+    is one, ``massgen``, of two ``gpt-5.2`` agents. Keys come from ``env`` (the process's
+    environment). ``connect`` replaces the way to an agent's model, ``engine`` all of the execution.
+
+    Raises ``ConfigError`` for two teams of one name, an unknown backend or a missing key.
+    """
+
+    def __init__(
+        self,
+        *teams: Team,
+        env: Mapping[str, str] | None = None,
+        connect: Callable[[Agent], ModelClient] | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        environment = os.environ if env is None else env
+        self._connections = Connections(environment)
+        self._engine = engine or LocalEngine(connect or self._connect)
+        self._teams = _by_name(teams or (DEFAULT_TEAM,))
+        if connect is None and engine is None:
+            for team in self._teams.values():
+                _check_backends(team, environment)
+
+    @classmethod
+    def from_yaml(
+        cls,
+        *paths: str | Path,
+        env: Mapping[str, str] | None = None,
+        connect: Callable[[Agent], ModelClient] | None = None,
+        engine: Engine | None = None,
+    ) -> Self:
+        """The teams of MassGen's own YAML files, each under ``massgen_compat.model`` or its stem.
+
+        Raises ``ConfigError``, with file, line and key where there is one.
+        """
+        environment = os.environ if env is None else env
+        teams = [load(path, environment).team for path in paths]
+        return cls(*teams, env=environment, connect=connect, engine=engine)
+
+    @property
+    def teams(self) -> Mapping[str, Team]:
+        """The teams by the model names that clients use, ``NAME-single`` included."""
+        return self._teams
+
+    def team(self, model: str) -> Team:
+        """The team behind a model name; raises ``ModelNotFound``."""
+        if model not in self._teams:
+            raise ModelNotFound(model)
+        return self._teams[model]
+
+    async def chat(self, payload: Mapping[str, Any]) -> ChatCompletion:
+        """Answer a Chat Completions payload.
+
+        Raises ``InvalidRequest`` for a payload that cannot be honoured and another
+        ``MassGenError`` for a run that failed.
+        """
+        return ChatCompletion.model_validate(await self.complete(parse(payload)))
+
+    @asynccontextmanager
+    async def chat_stream(
+        self, payload: Mapping[str, Any]
+    ) -> AsyncGenerator[AsyncIterator[ChatCompletionChunk]]:
+        """Answer a Chat Completions payload chunk by chunk; leaving the context ends the run.
+
+        Raises what ``chat`` raises, at the start or while iterating.
+        """
+        async with self.chunks(replace(parse(payload), stream=True)) as chunks:
+            yield _Typed(chunks)
+
+    def stream(self, request: RunRequest) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
+        """Open a run and follow its events; leaving the context ends it.
+
+        Raises ``ModelNotFound``, or another ``MassGenError`` while iterating.
+        """
+        team = self.team(request.team)
+        return self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
+
+    @asynccontextmanager
+    async def chunks(self, request: ChatRequest) -> AsyncGenerator[ChunkStream]:
+        """A parsed request as chunks in the shape of the wire (``dict``)."""
+        trace = request.run.trace or self.team(request.run.team).settings.trace
+        request = replace(request, run=replace(request.run, trace=trace))
+        renderer = Renderer(
+            request, id=f"chatcmpl-{secrets.token_hex(15)}", created=int(time.time())
+        )
+        async with self.stream(request.run) as events:
+            yield ChunkStream(events, renderer)
+
+    async def complete(self, request: ChatRequest) -> dict[str, Any]:
+        """A parsed request as a completion in the shape of the wire: the fold of its chunks."""
+        async with self.chunks(request) as chunks:
+            return fold([chunk async for chunk in chunks])
+
+    async def aclose(self) -> None:
+        """Close the connections to the providers. Runs that are open fail."""
+        await self._connections.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _connect(self, agent: Agent) -> ModelClient:
+        if agent.backend.type == "scripted":
+            return ScriptedModel(agent.backend.script)
+        return self._connections.connect(agent)
+
+
+class _Typed(AsyncIterator[ChatCompletionChunk]):
+    def __init__(self, chunks: ChunkStream) -> None:
+        self._chunks = chunks
+
+    async def __anext__(self) -> ChatCompletionChunk:
+        return ChatCompletionChunk.model_validate(await anext(self._chunks))
+
+
+def _by_name(teams: tuple[Team, ...]) -> dict[str, Team]:
+    named: dict[str, Team] = {}
+    for team in teams:
+        if team.name in named:
+            raise ConfigError(
+                f"two teams are called {team.name!r}; set `massgen_compat: {{model: NAME}}` in "
+                "one of them"
+            )
+        named[team.name] = team
+    for team in teams:
+        if len(team.agents) > 1:
+            alone = f"{team.name}-single"
+            named.setdefault(alone, Team(alone, team.agents[:1], settings=_alone(team.settings)))
+    return named
+
+
+def _alone(settings: TeamSettings) -> TeamSettings:
+    """The settings of a team's first agent alone: its limit of calls follows from its own rules."""
+    return replace(settings, limits=replace(settings.limits, max_calls=None))
+
+
+def _check_backends(team: Team, env: Mapping[str, str]) -> None:
+    """Find a missing key at the start, not at the first request."""
+    for agent in team.agents:
+        if agent.backend.type != "scripted":
+            try:
+                resolve(agent.backend, env)
+            except ConfigError as error:
+                raise ConfigError(f"team {team.name!r}, agent {agent.id!r}: {error}") from None

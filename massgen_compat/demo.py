@@ -1,0 +1,117 @@
+"""The demo: two teams answer a chat request offline, over real sockets.
+
+Everything is real but the models: the agents' providers are scripts, served over loopback HTTP in
+OpenAI's wire format; the teams are served beside them; the official ``openai`` SDK asks and
+streams. It says so on the screen.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TextIO
+
+from openai import OpenAI
+
+from massgen_compat.client import MassGen
+from massgen_compat.run import Agent, Backend, Team
+from massgen_compat.scripted import ScriptedServer
+
+Serving = Callable[[Any], AbstractContextManager[str]]
+"""Serves an ASGI app for the time of a ``with`` and yields its URL."""
+
+QUESTION = "Why is the sky blue, and why are sunsets red?"
+
+DIM, BOLD, PLAIN = "\033[2m", "\033[1m", "\033[0m"
+
+_FIRST = "Air scatters blue light more than red light."
+_SECOND = (
+    "Sunlight holds all colours. Air molecules scatter short wavelengths most (Rayleigh "
+    "scattering, as 1/wavelength^4), so blue reaches us from all over the sky."
+)
+_BETTER = (
+    f"{_SECOND} At sunset the light crosses far more air: most of the blue is scattered out of "
+    "the beam on the way, and what is left is red."
+)
+_PACE = {"delay_seconds": 0.4, "token_delay_seconds": 0.03}
+
+SCRIPTS: dict[str, dict[str, Any]] = {
+    "scripted-ada": {
+        "draft": _FIRST,
+        "evaluate": [
+            {"vote": "agent2", "reason": "It names the law and explains it."},
+            {"vote": "agent2", "reason": "Only this one answers both halves of the question."},
+        ],
+        **_PACE,
+    },
+    "scripted-ben": {
+        "draft": _SECOND,
+        "evaluate": [
+            {"new_answer": _BETTER, "delay_seconds": 1.2},
+            {"vote": "agent2", "reason": "Complete: the sky and the sunset."},
+        ],
+        "present": _BETTER,
+        **_PACE,
+    },
+    "scripted-cleo": {
+        "draft": "Because of the ozone layer.",
+        "evaluate": {"vote": "agent2", "reason": "My own answer is wrong; this one is right."},
+        **_PACE,
+    },
+    "scripted-dora": {
+        "draft": _BETTER,
+        "evaluate": {"vote": "agent1", "reason": "It covers both parts."},
+        "present": _BETTER,
+        **_PACE,
+    },
+}
+
+
+def show_demo(serving: Serving, screen: TextIO) -> None:
+    """Run the two teams on one question and show, on ``screen``, what a client receives."""
+    screen.write(
+        "No model is involved: the agents follow scripts, served over loopback HTTP in OpenAI's "
+        "wire format.\nThe rest is real: the coordination, the server, and the official openai "
+        "SDK as its client.\n"
+    )
+    with serving(ScriptedServer(SCRIPTS)) as upstream:
+        massgen = MassGen(*_teams(f"{upstream}/v1"), env={})
+        from massgen_compat.asgi import create_app  # noqa: PLC0415 - the [server] extra
+
+        with (
+            serving(create_app(massgen)) as url,
+            OpenAI(base_url=f"{url}/v1", api_key="none needed here") as client,
+        ):
+            for model in ("pair", "trio"):
+                _ask(client, model, screen)
+
+
+def _teams(upstream: str) -> tuple[Team, Team]:
+    def agent(name: str, kind: str) -> Agent:
+        backend = Backend(type=kind, base_url=upstream, api_key="scripted")
+        return Agent(name, model=f"scripted-{name}", backend=backend)
+
+    ada, ben = agent("ada", "openai"), agent("ben", "openai")
+    cleo, dora = agent("cleo", "chatcompletion"), agent("dora", "chatcompletion")
+    return Team("pair", [dora, cleo]), Team("trio", [ada, ben, cleo])
+
+
+def _ask(client: OpenAI, model: str, screen: TextIO) -> None:
+    screen.write(f"\n{BOLD}{model}{PLAIN} is asked: {QUESTION}\n")
+    chunks = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": QUESTION}],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    answering = False
+    for chunk in chunks:
+        for choice in chunk.choices:
+            told = getattr(choice.delta, "reasoning_content", None)
+            said = choice.delta.content
+            if told:
+                screen.write(f"{DIM}{told}{PLAIN}")
+            if said:
+                screen.write(said if answering else f"\n{said}")
+                answering = True
+            screen.flush()
+        if chunk.usage:
+            screen.write(f"\n{DIM}{chunk.usage.total_tokens} tokens in the whole run{PLAIN}\n")

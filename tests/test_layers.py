@@ -1,0 +1,125 @@
+"""Who may import whom, and what an import costs: the architecture, checked."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import massgen_compat
+
+PACKAGE = Path(massgen_compat.__file__).parent
+MODULES = {
+    ".".join(("massgen_compat", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): path
+    for path in PACKAGE.rglob("*.py")
+}
+
+ALLOWED = {
+    "run": set[str](),
+    "errors": set[str](),
+    "turn": {"run"},
+    "events": {"run", "turn"},
+    "coordination": {"run", "turn", "events"},
+    "policies": {"run", "turn", "coordination", "errors"},
+    "workflow": {"run", "turn", "coordination", "policies"},
+    "prompts": {"run", "turn", "coordination", "workflow", "policies"},
+    "ledger": {"run", "turn", "coordination", "errors", "policies"},
+    "engine": {
+        "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
+        "policies",
+    },
+    "protocol": {"run", "turn", "events", "errors"},
+    "upstream": {"run", "turn", "errors", "policies"},
+    "scripted": {"run", "turn", "errors"},
+    "config": {"run", "turn", "errors", "upstream", "scripted", "policies"},
+}  # fmt: skip
+"""For each part of the package, the parts that it may import. The rest may import anything."""
+
+PURE = ("run", "errors", "turn", "events", "coordination", "policies", "workflow", "prompts")
+IMPURE = {"anyio", "asyncio", "openai", "time", "random", "os", "logging", "socket", "secrets"}
+
+ONLY_IN = {
+    "starlette": {"massgen_compat.asgi"},
+    "uvicorn": {"massgen_compat.__main__"},
+    "httpx": set[str](),
+    "httpx2": set[str](),
+    "asyncio": set[str](),
+    "massgen": set[str](),
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module)):
+                yield module
+            case _:
+                pass
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_follow_the_way_of_a_request(module: str) -> None:
+    allowed = ALLOWED.get(part_of(module))
+    if allowed is None:
+        return
+    for name in imports(MODULES[module]):
+        if name.startswith("massgen_compat"):
+            assert part_of(name) in allowed | {part_of(module)}, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if part_of(m) in PURE])
+def test_the_pure_core_has_no_io(module: str) -> None:
+    roots = {name.split(".")[0] for name in imports(MODULES[module])}
+    assert not roots & IMPURE
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_libraries_of_the_edges_stay_at_the_edges(module: str) -> None:
+    for name in imports(MODULES[module]):
+        owners = ONLY_IN.get(name.split(".")[0])
+        assert owners is None or module in owners, f"{module} imports {name}"
+
+
+def test_the_table_of_parts_is_complete() -> None:
+    known = {*ALLOWED, "", "asgi", "client", "demo", "__main__"}
+    assert {part_of(module) for module in MODULES} == known
+
+
+def test_importing_the_library_loads_no_server_and_no_massgen() -> None:
+    code = (
+        "import sys, massgen_compat;"
+        "print([m for m in ('starlette', 'uvicorn', 'massgen') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(massgen_compat.__all__) == {
+        "Agent",
+        "Backend",
+        "Limits",
+        "MassGen",
+        "MassGenError",
+        "Message",
+        "RunRequest",
+        "ScriptedModel",
+        "Team",
+        "TeamSettings",
+    }
+    assert all(hasattr(massgen_compat, name) for name in massgen_compat.__all__)
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    for path in MODULES.values():
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path.name
