@@ -1,0 +1,217 @@
+"""Errors as HTTP replies and as stream events, in OpenAI's shape. One table, nothing else decides.
+
+Statuses: an upstream's 401 is a 502 here, because a 401 would tell the client that its own key is
+wrong. ``x-should-retry: false`` is what the SDKs obey instead of retrying a 5xx twice; it is sent
+where model calls were paid for and where a retry cannot help.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from massgen_compat.errors import (
+    ConfigError,
+    ContextLengthExceeded,
+    EngineUnavailable,
+    InvalidRequest,
+    MassGenError,
+    ModelNotFound,
+    UnsupportedParameter,
+    UpstreamAuthentication,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from massgen_compat.protocol.text import shorten
+
+MESSAGE_LIMIT: Final = 500
+"""Characters of an error message."""
+
+MAX_RETRY_AFTER: Final = 3600
+"""Seconds. The SDKs do not wait longer than 120 and give up instead, which is what we want then."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """How a class of errors is answered. An error's own ``code`` wins over the row's.
+
+    ``retry`` tells whether the same request can succeed a moment later.
+    """
+
+    status: int
+    type: str
+    code: str | None = None
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReply:
+    """An error as HTTP: the status, extra headers, and the JSON body."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+_INVALID: Final = "invalid_request_error"
+_SERVER: Final = "server_error"
+
+ERRORS: Final[Mapping[type[MassGenError], ErrorRow]] = {
+    MassGenError: ErrorRow(500, _SERVER, "coordination_failed"),
+    InvalidRequest: ErrorRow(400, _INVALID),
+    ModelNotFound: ErrorRow(404, _INVALID, "model_not_found"),
+    UnsupportedParameter: ErrorRow(400, _INVALID, "unsupported_parameter"),
+    ContextLengthExceeded: ErrorRow(400, _INVALID, "context_length_exceeded"),
+    ConfigError: ErrorRow(500, _SERVER, "configuration_error"),
+    EngineUnavailable: ErrorRow(500, _SERVER, "configuration_error"),
+    UpstreamError: ErrorRow(502, _SERVER, "upstream_error"),
+    UpstreamAuthentication: ErrorRow(502, _SERVER, "upstream_authentication"),
+    UpstreamRateLimited: ErrorRow(429, "rate_limit_error", "rate_limit_exceeded", retry=True),
+    UpstreamTimeout: ErrorRow(504, _SERVER, "upstream_timeout", retry=True),
+    UpstreamUnreachable: ErrorRow(502, _SERVER, "upstream_unreachable", retry=True),
+    UpstreamRejected: ErrorRow(502, _SERVER, "upstream_rejected"),
+    UpstreamMalformed: ErrorRow(502, _SERVER, "upstream_malformed", retry=True),
+}
+
+
+def row_of(error: MassGenError) -> ErrorRow:
+    """The row of the error's class, or of the nearest class above it."""
+    return next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
+
+
+def render_error(error: MassGenError) -> ErrorReply:
+    """The HTTP reply for an error that came before the first byte of a response."""
+    row = row_of(error)
+    headers: dict[str, str] = {}
+    if isinstance(error, UpstreamRateLimited):
+        headers["Retry-After"] = retry_after(error.retry_after)
+    if error.spent or (row.status >= 500 and not row.retry):
+        headers["x-should-retry"] = "false"
+    if isinstance(error, InvalidRequest):
+        param, code = error.param, error.code or row.code
+    else:
+        param, code = None, row.code
+    body = _body(_message(error), row.type, param=param, code=code)
+    return ErrorReply(status=row.status, headers=headers, body=body)
+
+
+def stream_error(error: MassGenError) -> dict[str, Any]:
+    """The event for an error that came after the first chunk.
+
+    Only an error that cost nothing and may pass is given a type that clients retry; everything
+    else is ``invalid_request_error`` with ``coordination_failed``, the pair that stops the retries
+    of nearly every client, or with the request's own fault.
+    """
+    row = row_of(error)
+    if isinstance(error, InvalidRequest):
+        return _body(_message(error), _INVALID, param=error.param, code=error.code or row.code)
+    if error.spent or not row.retry:
+        return _body(_message(error), _INVALID, code="coordination_failed")
+    if isinstance(error, UpstreamRateLimited):
+        return _body(_message(error), "rate_limit_exceeded", code="rate_limit_exceeded")
+    return _body(_message(error), _SERVER, code=row.code)
+
+
+def retry_after(seconds: float | None) -> str:
+    """The value of ``Retry-After``: whole seconds, at least 1; 1 where nothing is known."""
+    if seconds is None or not math.isfinite(seconds):
+        return "1"
+    return str(min(max(1, math.ceil(seconds)), MAX_RETRY_AFTER))
+
+
+# Replies that no MassGenError stands for
+
+
+def missing_key() -> ErrorReply:
+    """401 for a request without a key."""
+    message = (
+        "You didn't provide an API key. You need to provide your API key in an Authorization "
+        "header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
+    )
+    return _reply(401, message, _INVALID, headers={"WWW-Authenticate": "Bearer"})
+
+
+def wrong_key(key: str) -> ErrorReply:
+    """401 for a key that is none of ours; the message shows next to nothing of it."""
+    message = f"Incorrect API key provided: {masked(key)}."
+    headers = {"WWW-Authenticate": "Bearer"}
+    return _reply(401, message, _INVALID, code="invalid_api_key", headers=headers)
+
+
+def masked(key: str) -> str:
+    """The key with all but its ends hidden; of a short or strange key nothing is left."""
+    if len(key) < 20 or not (key.isascii() and key.isprintable()):
+        return "***"
+    return f"{key[:3]}***{key[-4:]}"
+
+
+def unknown_url(method: str, path: str) -> ErrorReply:
+    """404 for a path that is not served."""
+    message = f"Invalid URL ({shorten(method, 20)} {shorten(path, 200)})"
+    return _reply(404, message, _INVALID)
+
+
+def wrong_method(method: str, path: str, *, allowed: str) -> ErrorReply:
+    """405 for a path that is served with other methods: ``allowed``, as in ``GET, HEAD``."""
+    message = (
+        f"Not allowed to {shorten(method, 20)} on {shorten(path, 200)} "
+        f"(HINT: Perhaps you meant to make a {allowed} request?)"
+    )
+    headers = {"Allow": allowed}
+    return _reply(405, message, _INVALID, code="method_not_supported", headers=headers)
+
+
+def too_large(limit: int) -> ErrorReply:
+    """413 for a body of more than ``limit`` bytes."""
+    message = f"The body of your request is too large. The limit is {limit} bytes."
+    return _reply(413, message, _INVALID, code="request_too_large")
+
+
+def internal_error() -> ErrorReply:
+    """500 for a fault of this server, without any details."""
+    message = "The server had an error while processing your request."
+    return _reply(500, message, _SERVER, headers={"x-should-retry": "false"})
+
+
+def overloaded(seconds: float | None = None) -> ErrorReply:
+    """503 for a server that is full or shutting down; nothing was started."""
+    message = "The server is overloaded or shutting down. Please try again shortly."
+    headers = {"Retry-After": retry_after(seconds)}
+    return _reply(503, message, _SERVER, code="server_overloaded", headers=headers)
+
+
+def _message(error: MassGenError) -> str:
+    if isinstance(error, ConfigError):  # it names files and lines of this server
+        return "The server's configuration has an error. Its operator finds details in the log."
+    message = error.message
+    if isinstance(error, UpstreamError) and error.agent and error.agent not in message:
+        message = f"Agent '{error.agent}': {message}"
+    return message
+
+
+def _reply(
+    status: int,
+    message: str,
+    kind: str,
+    *,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> ErrorReply:
+    return ErrorReply(status=status, headers=headers or {}, body=_body(message, kind, code=code))
+
+
+def _body(
+    message: str, kind: str, *, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    return {
+        "error": {
+            "message": shorten(message, MESSAGE_LIMIT),
+            "type": kind,
+            "param": None if param is None else shorten(param, 200),
+            "code": code,
+        }
+    }

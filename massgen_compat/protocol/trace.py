@@ -1,0 +1,153 @@
+"""The deliberation of a run as text for ``reasoning_content``: short lines, one for each event.
+
+``status`` tells who answered, who voted for whom and why, and who won; ``full`` adds what the
+agents write, under a line that names the speaker whenever it changes.
+"""
+
+from typing import Final, assert_never
+
+from massgen_compat.events import (
+    Abstained,
+    AgentLeft,
+    AgentReasoning,
+    AgentText,
+    Answered,
+    HostedToolCalled,
+    MessageRefusal,
+    MessageText,
+    MessageToolCall,
+    PresentationStarted,
+    RunCompleted,
+    RunEvent,
+    RunStarted,
+    SubmissionRejected,
+    TurnFinished,
+    TurnStarted,
+    VoteCast,
+    VotesVoided,
+    WinnerChosen,
+)
+from massgen_compat.protocol.text import shorten
+from massgen_compat.run import Trace
+
+REASON_LIMIT: Final = 200
+"""Characters of a reason in a line."""
+
+
+class Narrator:
+    """Tells a run's events as they happen. It remembers only what the next line depends on."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._speaker: str | None = None
+        self._line_open = False
+        self._written: dict[str, str] = {}
+        self._winner: str | None = None
+        self._alone = False
+
+    def tell(self, event: RunEvent) -> str:
+        """The text that the event adds to the trace, often none."""
+        if self._trace == "off":
+            return ""
+        match event:
+            case AgentText():
+                return self._quote(event.agent, f"{event.agent}, round {event.round}", event.text)
+            case AgentReasoning():
+                return self._quote(
+                    None, f"{event.agent}, round {event.round}, reasoning", event.text
+                )
+            case Answered() if self._trace == "full":
+                return self._line(_status(event)) + self._answer(event)
+            case RunStarted():
+                self._alone = len(event.agents) == 1
+            case WinnerChosen():
+                self._winner = event.winner
+                return "" if self._alone else self._line(_status(event))
+            case PresentationStarted() if event.agent == self._winner or self._alone:
+                return ""
+            case _:
+                return self._line(_status(event))
+        return ""
+
+    def _line(self, line: str | None) -> str:
+        if line is None:
+            return ""
+        start = "\n" if self._line_open else ""
+        self._line_open = False
+        self._speaker = None
+        return f"{start}{line}\n"
+
+    def _quote(self, agent: str | None, speaker: str, text: str) -> str:
+        if self._trace != "full" or not text:
+            return ""
+        if agent is not None:
+            self._written[agent] = self._written.get(agent, "") + text
+        marker = "" if speaker == self._speaker else self._line(f"[{speaker}]")
+        self._speaker = speaker
+        self._line_open = not text.endswith("\n")
+        return marker + text
+
+    def _answer(self, event: Answered) -> str:
+        """The answer itself, unless the agent wrote it in the open before submitting it."""
+        answer = event.content.strip()
+        written = self._written.pop(event.agent, "")
+        return "" if not answer or answer in written else f"{answer}\n"
+
+
+def _status(event: RunEvent) -> str | None:
+    """One line about an event that matters to a reader, ``None`` for the others."""
+    match event:
+        case Answered():
+            again = f" again ({event.number})" if event.number > 1 else ""
+            return f"{event.agent} answered{again}{_doubt(event)}."
+        case VoteCast():
+            return _with_reason(
+                f"{event.voter} voted for {event.target}{_doubt(event)}", event.reason
+            )
+        case Abstained():
+            return f"{event.agent} abstained."
+        case VotesVoided():
+            return f"A new answer: {event.votes} earlier vote{'s'[: event.votes != 1]} void."
+        case SubmissionRejected():
+            return _with_reason(
+                f"{event.agent} was turned back (try {event.attempt})",
+                event.reason.replace("_", " "),
+            )
+        case AgentLeft():
+            return _with_reason(f"{event.agent} left the run", event.reason)
+        case WinnerChosen():
+            return _chosen(event)
+        case PresentationStarted():
+            return f"{event.agent} writes the final message."
+        case HostedToolCalled():
+            return f"{event.agent} used {event.tool}."
+        case (
+            RunStarted()
+            | TurnStarted()
+            | TurnFinished()
+            | AgentText()
+            | AgentReasoning()
+            | MessageText()
+            | MessageRefusal()
+            | MessageToolCall()
+            | RunCompleted()
+        ):
+            return None
+        case _:
+            assert_never(event)
+
+
+def _doubt(event: Answered | VoteCast) -> str:
+    return "" if event.verified else " (unverified)"
+
+
+def _chosen(event: WinnerChosen) -> str:
+    counts = ", ".join(f"{agent} {votes}" for agent, votes in event.votes if votes)
+    votes = f" (votes: {counts})" if counts else ""
+    limit = f" The run was limited by {event.limited_by}." if event.limited_by else ""
+    return f"The team chose {event.winner}{votes}.{limit}"
+
+
+def _with_reason(line: str, reason: str) -> str:
+    shown = shorten(reason, REASON_LIMIT)
+    return f"{line}: {shown}" if shown else f"{line}."
