@@ -222,7 +222,9 @@ class _StreamedRun(Response):
                 last = sse.encode_error(error) + sse.DONE
             except Exception:  # the outermost boundary: a stream must not just break off
                 logger.exception("a run of %s failed", self._chat.model)
-                last = sse.encode(errors.internal_error().body) + sse.DONE
+                fault = MassGenError("The server had an error while processing your request.")
+                fault.spent = True  # as far as anybody knows: a retry could pay for it again
+                last = sse.encode_error(fault) + sse.DONE
             await self._write(send, last, more=False)
             tasks.cancel_scope.cancel()
 

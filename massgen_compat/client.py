@@ -142,7 +142,7 @@ class MassGen:
 
     async def complete(self, request: ChatRequest) -> dict[str, Any]:
         """A parsed request as a completion in the shape of the wire: the fold of its chunks."""
-        async with self.chunks(request) as chunks:
+        async with self.chunks(replace(request, stream=False)) as chunks:
             return fold([chunk async for chunk in chunks])
 
     async def aclose(self) -> None:

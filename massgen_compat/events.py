@@ -64,7 +64,10 @@ class HostedToolCalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnFinished:
-    """A model call came to its end. ``usage`` is ``None`` where the provider reported none."""
+    """A model call came to its end. ``usage`` is ``None`` where the provider reported none.
+
+    ``model`` and ``effort`` are what the provider says it used, ``effort_asked`` what it was asked.
+    """
 
     type: Literal["turn_finished"] = "turn_finished"
     agent: str
@@ -73,11 +76,15 @@ class TurnFinished:
     usage: Usage | None
     model: str | None
     effort: str | None
+    effort_asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer was accepted; it is the agent's ``number``-th."""
+    """An answer was accepted; it is the agent's ``number``-th.
+
+    ``verified`` is false where the agent's policy still objected in the last try of the round.
+    """
 
     type: Literal["answered"] = "answered"
     agent: str
@@ -85,17 +92,19 @@ class Answered:
     round: int
     number: int
     content: str
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteCast:
-    """A vote was counted."""
+    """A vote was counted; ``verified`` as in ``Answered``."""
 
     type: Literal["vote_cast"] = "vote_cast"
     voter: str
     target: str
     round: int
     reason: str
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

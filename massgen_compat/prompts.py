@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from massgen_compat.coordination import Seat, State, label
+from massgen_compat.policies import DEFAULT, Policy
 from massgen_compat.run import Agent, Message, Team, Text, text_message
 from massgen_compat.turn import Phase
 from massgen_compat.workflow import ToolNames
@@ -39,7 +40,9 @@ STANDARDS = {
 """What counts as good enough, by ``voting_sensitivity``."""
 
 
-def conversation(team: Team, agent: Agent, messages: Sequence[Message]) -> tuple[Message, ...]:
+def conversation(
+    team: Team, agent: Agent, messages: Sequence[Message], policy: Policy = DEFAULT
+) -> tuple[Message, ...]:
     """The stable part of all of an agent's turns: its system message and the client's messages.
 
     System and developer messages that open the conversation become part of the one system message
@@ -49,7 +52,7 @@ def conversation(team: Team, agent: Agent, messages: Sequence[Message]) -> tuple
     while opening < len(messages) and messages[opening].role in {"system", "developer"}:
         opening += 1
     application = "\n\n".join(message.text for message in messages[:opening])
-    system = _system_text(team, agent, application)
+    system = _system_text(team, agent, application, policy)
     head = (text_message("system", system),) if system else ()
     return head + tuple(messages[opening:])
 
@@ -60,7 +63,7 @@ def solo_conversation(agent: Agent, messages: Sequence[Message]) -> tuple[Messag
     return own + tuple(messages)
 
 
-def _system_text(team: Team, agent: Agent, application: str) -> str:
+def _system_text(team: Team, agent: Agent, application: str, policy: Policy) -> str:
     sections: list[str] = []
     if agent.system_message:
         sections.append(f"# Your role\n\n{agent.system_message.strip()}")
@@ -69,6 +72,8 @@ def _system_text(team: Team, agent: Agent, application: str) -> str:
         f"# How you work\n\n{_WORKFLOW.format(agents=len(team.agents))}\n\n"
         f"When you evaluate: {STANDARDS[sensitivity]}"
     )
+    if policy.section:
+        sections.append(policy.section)
     if application:
         fence = _fence([application])
         sections.append(
@@ -93,16 +98,21 @@ decision counts only as a call of the tool that the briefing names."""
 
 
 def turn_messages(
-    stable: Sequence[Message], team: Team, state: State, agent: str, names: ToolNames
+    stable: Sequence[Message],
+    team: Team,
+    state: State,
+    agent: str,
+    names: ToolNames,
+    policy: Policy = DEFAULT,
 ) -> tuple[Message, ...]:
     """The messages of a turn that starts now: the stable part, then the briefing."""
     seat = next(seat for seat in state.seats if seat.agent == agent)
     if state.presenter == agent:
         text = _present_briefing(team, state, seat)
     elif seat.phase is Phase.EVALUATE:
-        text = _evaluate_briefing(state, seat, names)
+        text = _evaluate_briefing(state, seat, names, policy)
     else:
-        text = _draft_briefing(seat, names)
+        text = _draft_briefing(seat, names, policy)
     return _brief(stable, text)
 
 
@@ -117,30 +127,40 @@ def _brief(stable: Sequence[Message], briefing: str) -> tuple[Message, ...]:
     return (*stable, text_message("user", briefing))
 
 
-def _draft_briefing(seat: Seat, names: ToolNames) -> str:
-    return (
-        f"{Phase.DRAFT.heading(seat.round)}\n\n"
-        "Work on the request above. When you are done, submit your whole answer, as the user "
+def _draft_briefing(seat: Seat, names: ToolNames, policy: Policy) -> str:
+    how = (
+        "Work on the request above. When you are done, write your whole answer, as the user "
+        "should read it, as an ordinary message: it is your draft, and it ends the round."
+        if policy.draft_as_message
+        else "Work on the request above. When you are done, submit your whole answer, as the user "
         f"should read it, with one call of `{names.new_answer}`."
     )
+    return f"{Phase.DRAFT.heading(seat.round)}\n\n{how}"
 
 
-def _evaluate_briefing(state: State, seat: Seat, names: ToolNames) -> str:
+def _evaluate_briefing(state: State, seat: Seat, names: ToolNames, policy: Policy) -> str:
+    options = [f"- `{names.vote}`: vote for the answer that serves the user best and say why."]
+    if state.may_answer(seat):
+        options.append(
+            f"- `{names.new_answer}`: submit a whole answer that is clearly better than all of "
+            "them. It replaces your current one, and everybody evaluates again."
+        )
     parts = [
         _quoted_answers(state, seat.agent),
         Phase.EVALUATE.heading(seat.round),
         _COMPARE,
-        f"- `{names.vote}`: vote for the answer that serves the user best and say why.",
+        "\n".join(options),
     ]
-    if state.may_answer(seat):
-        parts[-1] += (
-            f"\n- `{names.new_answer}`: submit a whole answer that is clearly better than all of "
-            "them. It replaces your current one, and everybody evaluates again."
-        )
-    else:
+    if policy.evaluations:
+        parts.append(_EVALUATIONS)
+    if not state.may_answer(seat):
         parts.append("You cannot submit another answer in this run.")
     return "\n\n".join(parts)
 
+
+_EVALUATIONS = """\
+Both calls begin with `evaluations`: one entry for every answer of another agent, written before \
+you decide. A call without them is turned back."""
 
 _COMPARE = """\
 Compare every answer above with the request: what is right, what is wrong, what is missing. Then \

@@ -102,7 +102,7 @@ class Reply:
 
     ``items`` are the provider's output items or message, verbatim, to be replayed on a follow-up
     within the run. ``usage`` is ``None`` where the provider reported none. ``model`` and ``effort``
-    are what the provider says it used.
+    are what the provider says it used; ``effort_asked`` is the reasoning effort of the request.
     """
 
     text: str = ""
@@ -112,6 +112,7 @@ class Reply:
     usage: Usage | None = None
     model: str | None = None
     effort: str | None = None
+    effort_asked: str | None = None
     items: tuple[Json, ...] = field(default=(), hash=False)
 
 

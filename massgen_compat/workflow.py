@@ -1,18 +1,23 @@
 """The workflow tools: what ends a round, how a reply is read, how it is turned back. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from massgen_compat.coordination import (
+    CorrectTurn,
     Decision,
     NewAnswer,
+    Objection,
     Rejection,
     State,
     Unusable,
     VoteFor,
     label,
 )
+from massgen_compat.policies import DEFAULT, Policy, Submission
+from massgen_compat.policies.gate import evaluations_schema
 from massgen_compat.run import Message, Text, ToolCall, text_message
 from massgen_compat.turn import Phase, Reply, Tool
 
@@ -25,33 +30,50 @@ class ToolNames:
     vote: str = "vote"
 
 
-def workflow_tools(state: State, agent: str, names: ToolNames) -> tuple[Tool, ...]:
-    """The tools that end the agent's round; none for the presenter."""
+def workflow_tools(
+    state: State, agent: str, names: ToolNames, policy: Policy = DEFAULT
+) -> tuple[Tool, ...]:
+    """The tools that end the agent's round; none for the presenter, nor for a draft by message."""
     seat = next(seat for seat in state.seats if seat.agent == agent)
     if state.presenter == agent:
         return ()
-    answer = Tool(
-        name=names.new_answer,
-        description="Submit your whole answer to the request, as the user should read it.",
-        parameters=_parameters(content={"type": "string", "description": "The whole answer."}),
-        strict=True,
-    )
     if seat.phase is Phase.DRAFT:
-        return (answer,)
-    labels = [label(state.rules, other.agent) for other in state.answered]
-    vote = Tool(
-        name=names.vote,
-        description="Vote for the answer that serves the user best.",
-        parameters=_parameters(
-            agent_id={"type": "string", "enum": labels, "description": "Whose answer."},
-            reason={"type": "string", "description": "Why this answer, in a sentence or two."},
-        ),
-        strict=True,
-    )
+        return () if policy.draft_as_message else (_answer_tool(names, {}),)
+    evaluations: dict[str, Any] = {}
+    if policy.evaluations:
+        evaluations["evaluations"] = evaluations_schema(_others(state, agent))
+    vote = _vote_tool(names, evaluations, [label(state.rules, s.agent) for s in state.answered])
+    answer = _answer_tool(names, evaluations)
     return (vote, answer) if state.may_answer(seat) else (vote,)
 
 
-def _parameters(**properties: dict[str, object]) -> dict[str, object]:
+def _answer_tool(names: ToolNames, first: Mapping[str, Any]) -> Tool:
+    content = {"type": "string", "description": "The whole answer."}
+    return Tool(
+        name=names.new_answer,
+        description="Submit your whole answer to the request, as the user should read it.",
+        parameters=_parameters({**first, "content": content}),
+        strict=True,
+    )
+
+
+def _vote_tool(names: ToolNames, first: Mapping[str, Any], labels: Sequence[str]) -> Tool:
+    target = {"type": "string", "enum": list(labels), "description": "Whose answer."}
+    reason = {"type": "string", "description": "Why this answer, in a sentence or two."}
+    return Tool(
+        name=names.vote,
+        description="Vote for the answer that serves the user best.",
+        parameters=_parameters({**first, "agent_id": target, "reason": reason}),
+        strict=True,
+    )
+
+
+def _others(state: State, agent: str) -> tuple[str, ...]:
+    """The labels of the answers by the agent's peers."""
+    return tuple(label(state.rules, seat.agent) for seat in state.answered if seat.agent != agent)
+
+
+def _parameters(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
@@ -61,29 +83,71 @@ def _parameters(**properties: dict[str, object]) -> dict[str, object]:
 
 
 def read_decisions(
-    calls: Sequence[ToolCall], state: State, names: ToolNames
+    calls: Sequence[ToolCall],
+    state: State,
+    agent: str,
+    names: ToolNames,
+    policy: Policy = DEFAULT,
 ) -> tuple[Decision, ...]:
-    """What the calls of a reply decide. Never raises: what cannot be read is ``Unusable``."""
-    return tuple(_read_decision(call, state, names) for call in calls)
+    """What the calls of the agent's reply decide, with the objections of its policy.
+
+    Never raises on what a model writes: a call that cannot be read is ``Unusable``.
+    """
+    return tuple(_read_decision(call, state, agent, names, policy) for call in calls)
 
 
-def _read_decision(call: ToolCall, state: State, names: ToolNames) -> Decision:
+def _read_decision(
+    call: ToolCall, state: State, agent: str, names: ToolNames, policy: Policy
+) -> Decision:
     if call.name not in {names.new_answer, names.vote}:
         return Unusable(f"there is no tool `{call.name[:64]}`")
     try:
         arguments: object = json.loads(call.arguments)
     except (ValueError, RecursionError):
         return Unusable("the arguments are not valid JSON")
-    match call.name == names.vote, arguments:
-        case True, {"agent_id": str(target), "reason": str(reason)}:
-            return VoteFor(_unmask(target, state), reason)
-        case True, {"agent_id": str(target)}:
-            return VoteFor(_unmask(target, state))
-        case False, {"content": str(content)}:
-            return NewAnswer(content)
-        case _:
-            missing = "agent_id" if call.name == names.vote else "content"
-            return Unusable(f"the argument `{missing}` is missing or no string")
+    is_vote = call.name == names.vote
+    given = cast("dict[str, Any]", arguments) if isinstance(arguments, dict) else {}
+    needed = "agent_id" if is_vote else "content"
+    value, reason = given.get(needed), given.get("reason")
+    if not isinstance(value, str):
+        return Unusable(f"the argument `{needed}` is missing or no string")
+    objection = _objection(given, state, agent, names, policy, is_vote=is_vote)
+    if is_vote:
+        return VoteFor(_unmask(value, state), reason if isinstance(reason, str) else "", objection)
+    return NewAnswer(value, objection)
+
+
+def _objection(
+    arguments: Mapping[str, Any],
+    state: State,
+    agent: str,
+    names: ToolNames,
+    policy: Policy,
+    *,
+    is_vote: bool,
+) -> Objection | None:
+    seat = state.seat(agent)
+    if seat is None:
+        return None
+    if seat.phase is Phase.DRAFT and policy.draft_as_message:
+        return Objection("tool_not_offered", _NOT_OFFERED.format(new_answer=names.new_answer))
+    if policy.review is None or seat.phase is Phase.DRAFT:
+        return None
+    return policy.review(
+        Submission(
+            phase=seat.phase,
+            kind="vote" if is_vote else "new_answer",
+            arguments=arguments,
+            own=label(state.rules, agent),
+            others=_others(state, agent),
+        )
+    )
+
+
+_NOT_OFFERED = (
+    "Nothing was submitted: there is no tool `{new_answer}` in a draft. Work on the request, check "
+    "your answer, and then write it, whole, as an ordinary message."
+)
 
 
 def _unmask(target: str, state: State) -> str:
@@ -96,7 +160,11 @@ def _unmask(target: str, state: State) -> str:
 
 
 def correction(
-    reply: Reply, rejection: Rejection, state: State, agent: str, names: ToolNames
+    reply: Reply,
+    order: CorrectTurn,
+    state: State,
+    names: ToolNames,
+    policy: Policy = DEFAULT,
 ) -> tuple[Message, ...]:
     """The reply that was turned back, and what the agent is told.
 
@@ -109,13 +177,7 @@ def correction(
         tool_calls=reply.tool_calls,
         items=reply.items,
     )
-    text = _CORRECTIONS[rejection].format(
-        vote=names.vote,
-        new_answer=names.new_answer,
-        labels=", ".join(label(state.rules, seat.agent) for seat in state.answered),
-        options=_options(state, agent, names),
-        problem=_problem(reply, state, names),
-    )
+    text = _told(reply, order, state, names, policy)
     if not reply.tool_calls:
         told = (text_message("user", text),)
         return (said, *told) if said.content or said.items else told
@@ -126,15 +188,30 @@ def correction(
     return (said, *results)
 
 
-def _options(state: State, agent: str, names: ToolNames) -> str:
-    return " or ".join(f"`{tool.name}`" for tool in workflow_tools(state, agent, names))
+def _told(reply: Reply, order: CorrectTurn, state: State, names: ToolNames, policy: Policy) -> str:
+    if order.objection is not None:
+        return order.objection.text
+    tools = workflow_tools(state, order.agent, names, policy)
+    if not tools:
+        return _WRITE_DRAFT
+    problems = [
+        decision.problem
+        for decision in read_decisions(reply.tool_calls, state, order.agent, names, policy)
+        if isinstance(decision, Unusable)
+    ]
+    return _CORRECTIONS[order.rejection].format(
+        vote=names.vote,
+        new_answer=names.new_answer,
+        labels=", ".join(label(state.rules, seat.agent) for seat in state.answered),
+        options=" or ".join(f"`{tool.name}`" for tool in tools),
+        problem="; ".join(dict.fromkeys(problems)),
+    )
 
 
-def _problem(reply: Reply, state: State, names: ToolNames) -> str:
-    decisions = read_decisions(reply.tool_calls, state, names)
-    problems = [each.problem for each in decisions if isinstance(each, Unusable)]
-    return "; ".join(dict.fromkeys(problems))
-
+_WRITE_DRAFT = (
+    "Your draft is not there yet, and no tool takes it. Write your whole answer to the request as "
+    "an ordinary message."
+)
 
 _CORRECTIONS = {
     Rejection.NO_DECISION: (

@@ -17,6 +17,7 @@ from massgen_compat.coordination import (
     Failed,
     GraceTimer,
     NewAnswer,
+    Objection,
     Presented,
     Replied,
     RoundTimer,
@@ -36,11 +37,20 @@ from massgen_compat.coordination import (
     step,
 )
 from massgen_compat.coordination.state import TRIES_PER_ROUND
-from massgen_compat.events import Abstained, AgentLeft, Answered, VoteCast, WinnerChosen
+from massgen_compat.events import (
+    Abstained,
+    AgentLeft,
+    Answered,
+    SubmissionRejected,
+    VoteCast,
+    WinnerChosen,
+)
 from massgen_compat.turn import Phase
 
 TWO = ("a", "b")
 THREE = ("a", "b", "c")
+
+OBJECTION = Objection("missing_evaluations", "Evaluate first.")
 
 AMPLE = 10_000
 """A call limit that no walk reaches; the teams with a limit that bites are named so."""
@@ -58,6 +68,17 @@ TEAMS = {
     "two agents, novelty": Rules(agents=TWO, max_answers=2, novelty=0.5, max_calls=AMPLE),
     "two agents, reuse": Rules(agents=TWO, max_answers=1, strategy="winner_reuse", max_calls=AMPLE),
     "two agents, no votes": Rules(agents=TWO, max_answers=1, skip_voting=True, max_calls=AMPLE),
+    "two agents, gated": Rules(
+        agents=TWO, max_answers=2, message_drafts=frozenset(TWO), max_calls=AMPLE
+    ),
+    "two agents, gated, objections stand": Rules(
+        agents=TWO,
+        max_answers=1,
+        message_drafts=frozenset(TWO),
+        waive_objections=False,
+        max_calls=AMPLE,
+    ),
+    "two agents, gated, five calls": Rules(agents=TWO, message_drafts=frozenset(TWO), max_calls=5),
     "two agents, default limit": Rules(agents=TWO, max_answers=1),
     "two agents, one call": Rules(agents=TWO, max_calls=1),
     "two agents, four calls": Rules(agents=TWO, max_calls=4),
@@ -75,6 +96,11 @@ def replies(state: State, agent: str, number: int) -> Iterator[Signal]:
     What is turned back concerns one agent's round only: two agents show all of it.
     """
     yield Replied(agent, number, (NewAnswer(f"answer of {agent}"),))
+    if state.rules.message_drafts:
+        yield Replied(agent, number, (NewAnswer(f"rash answer of {agent}", OBJECTION),))
+        yield Replied(agent, number, (VoteFor("a", "", OBJECTION),))
+        yield Replied(agent, number, (), "cut short", complete=False)
+        yield Replied(agent, number, (), "prose")
     if len(state.seats) < 3:
         yield Replied(agent, number)
         yield Replied(agent, number, (NewAnswer("x"), VoteFor("nobody")), text="prose")
@@ -129,6 +155,7 @@ def walk(rules: Rules) -> Walk:
         for signal in signals(state):
             after = step(state, signal)
             transitions += 1
+            check_objection(state, signal, after)
             if after.state == state:
                 assert after.effects == ()
                 assert after.events == ()
@@ -188,6 +215,27 @@ def check_effects(before: State | None, after: Transition) -> None:
         assert after.state.winner == before.winner
     for effect in after.effects:
         check_turn(after.state, effect)
+
+
+def check_objection(state: State, signal: Signal, after: Transition) -> None:
+    """What a policy objects to counts only in the last try of a round, marked as unverified."""
+    match signal:
+        case Replied(agent, number, (NewAnswer() | VoteFor() as decision,)) if decision.objection:
+            seat = state.seat(agent)
+            counted = [e for e in after.events if isinstance(e, Answered | VoteCast)]
+            assert all(not event.verified for event in counted)
+            if counted:
+                assert seat is not None
+                assert state.rules.waive_objections
+                out_of_calls = state.calls >= state.rules.call_limit
+                assert seat.tries + 1 == TRIES_PER_ROUND or out_of_calls
+            for event in after.events:
+                if isinstance(event, SubmissionRejected):
+                    assert (event.round, event.attempt < TRIES_PER_ROUND) == (number, True)
+        case _:
+            counted = [e for e in after.events if isinstance(e, Answered | VoteCast)]
+            cut_short = isinstance(signal, Replied) and not signal.complete
+            assert all(event.verified is not cut_short for event in counted)
 
 
 def check_end(state: State, end: Effect) -> None:

@@ -6,6 +6,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat.coordination import (
+    CorrectTurn,
     NewAnswer,
+    Objection,
     Rejection,
     Replied,
     Rules,
@@ -35,7 +38,7 @@ from massgen_compat.run import (
     ToolCall,
     text_message,
 )
-from massgen_compat.turn import Reply, Tool
+from massgen_compat.turn import Phase, Reply, Tool
 from massgen_compat.workflow import ToolNames, correction, read_decisions, workflow_tools
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -125,7 +128,10 @@ def turned_back(reason: Rejection, state: State) -> tuple[Message, ...]:
         else (ToolCall(id="call_1", name="vote", arguments="{"),)
     )
     reply = Reply(text="Hm.", tool_calls=calls)
-    return correction(reply, reason, state, "critic", NAMES)
+    order = CorrectTurn("critic", 2, Phase.EVALUATE, reason)
+    if reason is Rejection.OBJECTION:
+        order = replace(order, objection=Objection("policy", "Not counted: says the policy."))
+    return correction(reply, order, state, NAMES)
 
 
 @pytest.mark.parametrize(("name", "text"), snapshots().items(), ids=snapshots().keys())
@@ -196,7 +202,7 @@ TOOL_NAMES = st.sampled_from(["vote", "new_answer", "shell", ""])
 @given(name=TOOL_NAMES, arguments=st.text(max_size=60))
 def test_whatever_a_model_writes_into_a_call_is_read(name: str, arguments: str) -> None:
     decisions = read_decisions(
-        [ToolCall(id="c", name=name, arguments=arguments)], after(*drafted()), NAMES
+        [ToolCall(id="c", name=name, arguments=arguments)], after(*drafted()), "critic", NAMES
     )
     assert len(decisions) == 1
 
@@ -216,7 +222,7 @@ def test_whatever_a_model_writes_into_a_call_is_read(name: str, arguments: str) 
 )
 def test_votes_are_read_by_label(arguments: str, expected: VoteFor | Unusable) -> None:
     call = ToolCall(id="c", name="vote", arguments=arguments)
-    assert read_decisions([call], after(*drafted()), NAMES) == (expected,)
+    assert read_decisions([call], after(*drafted()), "critic", NAMES) == (expected,)
 
 
 def test_workflow_tools_give_way_to_other_names() -> None:
@@ -227,7 +233,7 @@ def test_workflow_tools_give_way_to_other_names() -> None:
         "massgen_new_answer",
     ]
     call = ToolCall(id="c", name="massgen_vote", arguments='{"agent_id": "agent1"}')
-    assert read_decisions([call], state, names) == (VoteFor("critic"),)
+    assert read_decisions([call], state, "critic", names) == (VoteFor("critic"),)
     told = turn_messages(CHAT, TEAM, state, "critic", names)[-1].text
     assert "`massgen_vote`" in told
     assert "`vote`" not in told

@@ -1,9 +1,9 @@
 """The transitions: ``begin`` and ``step``. Pure and total; see the package's docstring."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import replace
+from typing import Literal
 
+from massgen_compat.coordination.judging import verdict_on
 from massgen_compat.coordination.state import (
     TRIES_PER_ROUND,
     Abort,
@@ -11,13 +11,13 @@ from massgen_compat.coordination.state import (
     CancelTurn,
     Complete,
     CorrectTurn,
-    Decision,
     Effect,
     Elapsed,
     Failed,
     GraceTimer,
     LimitReached,
     NewAnswer,
+    Objection,
     Presented,
     Rejection,
     Replied,
@@ -32,7 +32,6 @@ from massgen_compat.coordination.state import (
     StartTurn,
     State,
     Transition,
-    Unusable,
     VoteFor,
     label,
 )
@@ -95,7 +94,7 @@ def _coordinate(state: State, signal: Signal) -> Transition:
             return _leave(state, seat, reason).then(_settle)
         case Elapsed(RoundTimer(agent, number)) if seat := _working(state, agent, number):
             aborted = Transition(state, (CancelTurn(agent),))
-            return aborted.then(lambda state: _give_up(state, seat, "", "timeout")).then(_settle)
+            return aborted.then(lambda state: _give_up(state, seat, None, "timeout")).then(_settle)
         case _:
             return Transition(state)
 
@@ -103,93 +102,53 @@ def _coordinate(state: State, signal: Signal) -> Transition:
 def _judge(state: State, seat: Seat, reply: Replied) -> Transition:
     """Accept the reply's one decision, or turn the reply back, or end the round without one."""
     seat = replace(seat, tries=seat.tries + 1)
-    verdict = _verdict(state, seat, reply.decisions)
-    match verdict:
-        case NewAnswer(content):
-            return _accept_answer(state, seat, content)
-        case VoteFor():
-            return _accept_vote(state, seat, verdict)
-        case Rejection():
-            pass
+    verdict = verdict_on(state, seat, reply)
+    objection = None if isinstance(verdict, Rejection) else verdict.objection
+    spent = state.calls >= state.rules.call_limit
+    last_try = spent or seat.tries >= TRIES_PER_ROUND
+    if not isinstance(verdict, Rejection) and (
+        objection is None or (last_try and state.rules.waive_objections)
+    ):
+        return _accept(state, seat, verdict)
     # A reply without any call is asked once for one; then its text has to do (design §3.5).
-    spoke_twice = verdict is Rejection.NO_DECISION and seat.nudged
-    if state.calls >= state.rules.call_limit:
-        return _give_up(replace(state, limited_by="max_calls"), seat, reply.text, "max_calls")
-    if spoke_twice or seat.tries >= TRIES_PER_ROUND:
-        return _give_up(state, seat, reply.text, "no answer")
-    nudged = seat.nudged or verdict is Rejection.NO_DECISION
-    seat = replace(seat, nudged=nudged)
-    return Transition(
-        replace(_put(state, seat), calls=state.calls + 1),
-        (CorrectTurn(seat.agent, seat.round, seat.phase, verdict),),
-        (
-            SubmissionRejected(
-                agent=seat.agent, round=seat.round, reason=verdict.value, attempt=seat.tries
-            ),
-        ),
+    if last_try or (verdict is Rejection.NO_DECISION and seat.nudged):
+        state = replace(state, limited_by="max_calls") if spent else state
+        return _give_up(state, seat, reply, "max_calls" if spent else "no answer")
+    return _turn_back(state, seat, verdict)
+
+
+def _turn_back(state: State, seat: Seat, verdict: NewAnswer | VoteFor | Rejection) -> Transition:
+    objection: Objection | None = None
+    meant: Literal["new_answer", "vote"] | None = None
+    rejection = Rejection.OBJECTION
+    match verdict:
+        case NewAnswer():
+            objection, meant = verdict.objection, "new_answer"
+        case VoteFor():
+            objection, meant = verdict.objection, "vote"
+        case Rejection():
+            rejection = verdict
+    seat = replace(seat, nudged=seat.nudged or verdict is Rejection.NO_DECISION)
+    last = seat.tries + 1 >= TRIES_PER_ROUND
+    correct = CorrectTurn(seat.agent, seat.round, seat.phase, rejection, objection, last, meant)
+    told = SubmissionRejected(
+        agent=seat.agent,
+        round=seat.round,
+        reason=objection.code if objection else rejection.value,
+        attempt=seat.tries,
     )
+    return Transition(replace(_put(state, seat), calls=state.calls + 1), (correct,), (told,))
 
 
-def _verdict(
-    state: State, seat: Seat, decisions: Iterable[Decision]
-) -> NewAnswer | VoteFor | Rejection:
-    """One decision a reply: equal ones collapse, contradicting ones are none."""
-    distinct: dict[object, Decision] = {}
-    for decision in decisions:
-        match decision:
-            case Unusable():
-                return Rejection.UNUSABLE
-            case VoteFor(target):
-                distinct.setdefault(("vote", target), decision)
-            case NewAnswer(content):
-                distinct.setdefault(("answer", content), decision)
-    match list(distinct.values()):
-        case []:
-            return Rejection.NO_DECISION
-        case [VoteFor() as vote]:
-            return _check_vote(state, seat, vote)
-        case [NewAnswer() as answer]:
-            return _check_answer(state, seat, answer)
-        case _:
-            return Rejection.CONTRADICTION
+def _accept(state: State, seat: Seat, decision: NewAnswer | VoteFor) -> Transition:
+    match decision:
+        case NewAnswer(content, objection):
+            return _accept_answer(state, seat, content, verified=objection is None)
+        case VoteFor():
+            return _accept_vote(state, seat, decision)
 
 
-def _check_vote(state: State, seat: Seat, vote: VoteFor) -> VoteFor | Rejection:
-    if seat.phase is Phase.DRAFT:
-        return Rejection.VOTE_TOO_EARLY
-    if vote.target not in {other.agent for other in state.answered}:
-        return Rejection.UNKNOWN_AGENT
-    return vote
-
-
-def _check_answer(state: State, seat: Seat, answer: NewAnswer) -> NewAnswer | Rejection:
-    if not answer.content.strip():
-        return Rejection.EMPTY_ANSWER
-    if not state.may_answer(seat):
-        return Rejection.OVER_CAP
-    # Drafts are independent of each other, so only an answer to known answers can be too similar.
-    if seat.phase is Phase.EVALUATE and _too_similar(state, answer.content):
-        return Rejection.TOO_SIMILAR
-    return answer
-
-
-def _too_similar(state: State, content: str) -> bool:
-    """MassGen's ``answer_novelty_requirement``: Jaccard overlap of words, against every answer."""
-    most = state.rules.novelty
-    if most is None:
-        return False
-    words = _words(content)
-    return any(
-        len(words & other) > most * len(words | other)
-        for other in (_words(seat.answer or "") for seat in state.answered)
-    )
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text.lower()))
-
-
-def _accept_answer(state: State, seat: Seat, content: str) -> Transition:
+def _accept_answer(state: State, seat: Seat, content: str, *, verified: bool = True) -> Transition:
     """An accepted answer voids all votes and sends everybody who has answered into a new round."""
     number = seat.answers + 1
     seat = replace(seat, answer=content, answers=number, standing=Standing.WAITING)
@@ -201,6 +160,7 @@ def _accept_answer(state: State, seat: Seat, content: str) -> Transition:
             round=seat.round,
             number=number,
             content=content,
+            verified=verified,
         ),
     )
     if votes:
@@ -221,17 +181,23 @@ def _accept_answer(state: State, seat: Seat, content: str) -> Transition:
 
 def _accept_vote(state: State, seat: Seat, vote: VoteFor) -> Transition:
     seat = replace(seat, vote=vote, standing=Standing.VOTED)
-    cast = VoteCast(voter=seat.agent, target=vote.target, round=seat.round, reason=vote.reason)
+    cast = VoteCast(
+        voter=seat.agent,
+        target=vote.target,
+        round=seat.round,
+        reason=vote.reason,
+        verified=vote.objection is None,
+    )
     return Transition(_put(state, seat), (), (cast,))
 
 
-def _give_up(state: State, seat: Seat, text: str, reason: str) -> Transition:
+def _give_up(state: State, seat: Seat, reply: Replied | None, reason: str) -> Transition:
     """End a round without a decision: text of a draft is an answer, an evaluation abstains."""
     if seat.phase is Phase.EVALUATE:
         abstained = _put(state, replace(seat, standing=Standing.ABSTAINED))
         return Transition(abstained, (), (Abstained(agent=seat.agent, round=seat.round),))
-    if text.strip():
-        return _accept_answer(state, seat, text)
+    if reply is not None and reply.text.strip():
+        return _accept_answer(state, seat, reply.text, verified=reply.complete)
     return _leave(state, seat, reason)
 
 

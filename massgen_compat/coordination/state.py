@@ -19,7 +19,9 @@ class Rules:
 
     ``novelty`` is the greatest word overlap (Jaccard, 0 to 1) that a new answer may have with an
     existing one. ``lead_cap`` bounds how many answers an agent may be ahead of the slowest.
-    ``solo`` skips the workflow: the first agent's message is the answer.
+    ``solo`` skips the workflow: the first agent's message is the answer. ``message_drafts`` are
+    the agents whose draft is an ordinary message. ``waive_objections``: a decision that a policy
+    still objects to in the last try of a round counts, marked as unverified; otherwise it is lost.
     """
 
     agents: tuple[str, ...]
@@ -36,6 +38,8 @@ class Rules:
     grace_seconds: float = 10.0
     deadline_seconds: float | None = None
     max_calls: int | None = None
+    message_drafts: frozenset[str] = frozenset()
+    waive_objections: bool = True
 
     @property
     def call_limit(self) -> int:
@@ -62,10 +66,19 @@ def call_bound(rules: Rules) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a policy does not let a decision count as it is: a code, and what the agent is told."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewAnswer:
     """The agent submits an answer."""
 
     content: str
+    objection: Objection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,7 @@ class VoteFor:
 
     target: str
     reason: str = ""
+    objection: Objection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,7 @@ class Rejection(StrEnum):
     EMPTY_ANSWER = "empty_answer"
     OVER_CAP = "answer_over_cap"
     TOO_SIMILAR = "answer_too_similar"
+    OBJECTION = "objection"
 
 
 # Signals: what has happened
@@ -127,12 +142,16 @@ Timer: TypeAlias = RunTimer | RoundTimer | GraceTimer
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """A turn of a draft or an evaluation ended; ``text`` is what the agent wrote in the round."""
+    """A turn of a draft or an evaluation ended; ``text`` is what the agent wrote in the round.
+
+    ``complete`` is false where the reply was cut short (token limit, content filter).
+    """
 
     agent: str
     round: int
     decisions: tuple[Decision, ...] = ()
     text: str = ""
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +210,19 @@ class StartTurn:
 
 @dataclass(frozen=True, slots=True)
 class CorrectTurn:
-    """Tell the agent what was wrong and ask it again, in the same conversation."""
+    """Tell the agent what was wrong and ask it again, in the same conversation.
+
+    ``objection`` is a policy's, if that was the reason. ``last`` says that the next try is the
+    round's last one, ``meant`` which decision the agent was trying to make.
+    """
 
     agent: str
     round: int
     phase: Phase
     rejection: Rejection
+    objection: Objection | None = None
+    last: bool = False
+    meant: Literal["new_answer", "vote"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

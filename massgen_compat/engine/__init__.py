@@ -4,7 +4,7 @@ The only package that starts tasks. Leaving a stream cancels every model call th
 are bounded, so a slow reader slows its own run.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, cast
 
@@ -14,6 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from massgen_compat.coordination import Rules
 from massgen_compat.engine.driver import Driver
 from massgen_compat.events import RunEvent
+from massgen_compat.policies import DEFAULT, Policy
 from massgen_compat.run import Agent, RunRequest, Team
 from massgen_compat.turn import ModelClient
 
@@ -38,8 +39,8 @@ class Engine(Protocol):
         ...
 
 
-def rules_of(team: Team) -> Rules:
-    """A team's settings as rules of the coordination."""
+def rules_of(team: Team, policies: Mapping[str, Policy]) -> Rules:
+    """A team's settings, and its agents' policies, as rules of the coordination."""
     settings = team.settings
     return Rules(
         agents=tuple(agent.id for agent in team.agents),
@@ -56,14 +57,25 @@ def rules_of(team: Team) -> Rules:
         grace_seconds=settings.straggler_grace_seconds,
         deadline_seconds=settings.limits.deadline_seconds,
         max_calls=settings.limits.max_calls,
+        message_drafts=frozenset(
+            agent for agent, policy in policies.items() if policy.draft_as_message
+        ),
     )
 
 
 class LocalEngine:
-    """Runs teams in this process; ``connect`` gives the model behind an agent."""
+    """Runs teams in this process.
 
-    def __init__(self, connect: Callable[[Agent], ModelClient]) -> None:
+    ``connect`` gives the model behind an agent, ``policy_of`` the policy that the agent is under.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[Agent], ModelClient],
+        policy_of: Callable[[Agent], Policy] = lambda _: DEFAULT,
+    ) -> None:
         self._connect = connect
+        self._policy_of = policy_of
 
     @asynccontextmanager
     async def stream(
@@ -71,13 +83,15 @@ class LocalEngine:
     ) -> AsyncGenerator[AsyncIterator[RunEvent]]:
         """See ``Engine.stream``."""
         models = {agent.id: self._connect(agent) for agent in team.agents}
+        policies = {agent.id: self._policy_of(agent) for agent in team.agents}
         events, reader = anyio.create_memory_object_stream[RunEvent](EVENT_BUFFER)
         driver = Driver(
             team=team,
             request=request,
             run_id=run_id,
-            rules=rules_of(team),
+            rules=rules_of(team, policies),
             models=models,
+            policies=policies,
             events=events,
         )
         with events, reader:

@@ -4,6 +4,7 @@ It is dull on purpose: every rule of the coordination stands in ``coordination``
 ``prompts`` and ``workflow``. Each turn is a task with a cancel scope of its own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -45,6 +46,8 @@ from massgen_compat.events import (
     TurnFinished,
 )
 from massgen_compat.ledger import Ledger, most_telling
+from massgen_compat.policies import Policy
+from massgen_compat.policies.request import stronger
 from massgen_compat.prompts import conversation, solo_conversation, turn_messages
 from massgen_compat.run import FinishReason, Message, RunRequest, Team
 from massgen_compat.turn import (
@@ -70,6 +73,7 @@ class _Desk:
     messages: tuple[Message, ...] = ()
     reply: Reply = field(default_factory=Reply)
     text: str = ""
+    effort: str | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
@@ -84,6 +88,7 @@ class Driver:
         run_id: str,
         rules: Rules,
         models: dict[str, ModelClient],
+        policies: Mapping[str, Policy],
         events: MemoryObjectSendStream[RunEvent],
     ) -> None:
         self.error: MassGenError | None = None
@@ -91,6 +96,7 @@ class Driver:
         self._request = request
         self._run_id = run_id
         self._models = models
+        self._policies = policies
         self._events = events
         self._watched = (request.trace or team.settings.trace) == "full"
         self._names = ToolNames()
@@ -103,7 +109,7 @@ class Driver:
             agent.id: _Desk(
                 solo_conversation(agent, request.messages)
                 if rules.solo
-                else conversation(team, agent, request.messages)
+                else conversation(team, agent, request.messages, policies[agent.id])
             )
             for agent in team.agents
         }
@@ -145,18 +151,17 @@ class Driver:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case StartTurn(agent, number, phase):
-                desk = self._desks[agent]
-                desk.text = ""
-                desk.messages = (
-                    desk.stable
-                    if self._state.rules.solo
-                    else turn_messages(desk.stable, self._team, self._state, agent, self._names)
+                self._open_round(agent)
+                self._ask(agent, number, phase)
+            case CorrectTurn(agent, number, phase):
+                self._desks[agent].messages += correction(
+                    self._desks[agent].reply,
+                    effect,
+                    self._state,
+                    self._names,
+                    self._policies[agent],
                 )
-                self._ask(agent, number, phase)
-            case CorrectTurn(agent, number, phase, rejection):
-                desk = self._desks[agent]
-                desk.messages += correction(desk.reply, rejection, self._state, agent, self._names)
-                self._ask(agent, number, phase)
+                self._ask(agent, number, phase, effect)
             case CancelTurn(agent):
                 self._desks[agent].scope.cancel()
             case StartTimer(timer, seconds):
@@ -166,21 +171,42 @@ class Driver:
             case _:
                 assert_never(effect)
 
-    def _ask(self, agent: str, number: int, phase: Phase) -> None:
-        desk = self._desks[agent]
+    def _open_round(self, agent: str) -> None:
+        desk, policy = self._desks[agent], self._policies[agent]
+        desk.text, desk.effort = "", None
+        desk.messages = (
+            desk.stable
+            if self._state.rules.solo
+            else turn_messages(desk.stable, self._team, self._state, agent, self._names, policy)
+        )
+
+    def _ask(self, agent: str, number: int, phase: Phase, order: CorrectTurn | None = None) -> None:
+        """Start a model call. ``order`` is the correction that it answers, if it does."""
+        desk, policy = self._desks[agent], self._policies[agent]
         desk.scope = anyio.CancelScope()
         self._ledger.called(agent)
+        tools = workflow_tools(self._state, agent, self._names, policy)
         params = dict(self._request.agent_params)
         if phase is Phase.PRESENT:
             params |= self._request.presenter_params
+        if order is not None and order.last and order.objection is not None:
+            # The last try: only the tool that was meant, and one step more effort (gpt-5.2.md, L3).
+            meant = {"vote": self._names.vote, "new_answer": self._names.new_answer}
+            tools = tuple(t for t in tools if order.meant and t.name == meant[order.meant])
+            desk.effort = stronger(policy, desk.reply.effort_asked)
+        if desk.effort is not None:
+            params.setdefault("reasoning_effort", desk.effort)
         request = TurnRequest(
             agent=agent,
             round=number,
             phase=phase,
             messages=desk.messages,
-            tools=workflow_tools(self._state, agent, self._names),
+            tools=tools,
+            parallel_tool_calls=False if policy.serial_decisions and tools else None,
             params=params,
         )
+        if policy.prepare is not None:
+            request = policy.prepare(request)
         self._tasks.start_soon(self._turn, request, desk.scope)
 
     async def _time(self, timer: Timer, seconds: float) -> None:
@@ -206,8 +232,11 @@ class Driver:
             desk = self._desks[agent]
             desk.reply = reply
             desk.text = reply.text if reply.text.strip() else desk.text
-            decisions = read_decisions(reply.tool_calls, self._state, self._names)
-            await self._signals.send(Replied(agent, number, decisions, desk.text))
+            decisions = read_decisions(
+                reply.tool_calls, self._state, agent, self._names, self._policies[agent]
+            )
+            complete = reply.finish_reason not in {"length", "content_filter"}
+            await self._signals.send(Replied(agent, number, decisions, desk.text, complete))
 
     async def _listen(self, request: TurnRequest) -> Reply:
         """Pass on what the model says; return its reply. Raises what ended it otherwise."""
@@ -230,6 +259,7 @@ class Driver:
                 usage=reply.usage,
                 model=reply.model,
                 effort=reply.effort,
+                effort_asked=reply.effort_asked,
             )
         )
         if request.phase is Phase.PRESENT and not (reply.text.strip() or reply.refusal):
