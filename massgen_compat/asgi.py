@@ -214,6 +214,7 @@ class _StreamedRun(Response):
             try:
                 async with self._massgen.chunks(self._chat) as chunks:
                     await send(start)
+                    await self._write(send, sse.encode(await anext(chunks)))
                     tasks.start_soon(self._beat, chunks, send)
                     async for chunk in chunks:
                         await self._write(send, sse.encode(chunk))

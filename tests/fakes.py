@@ -1,0 +1,114 @@
+"""A model that is a function, for tests that decide what every agent says and when."""
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Sequence,
+)
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.lowlevel
+
+from massgen_compat.errors import MassGenError
+from massgen_compat.run import RunRequest, ToolCall, Usage, text_message
+from massgen_compat.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
+
+QUESTION = RunRequest(team="team", messages=(text_message("user", "Why is the sky blue?"),))
+COST = Usage(prompt_tokens=10, completion_tokens=4, reasoning_tokens=1)
+
+
+def answer(text: str) -> list[TurnEvent]:
+    return [call("new_answer", f'{{"content": "{text}"}}')]
+
+
+def vote(label: str) -> list[TurnEvent]:
+    return [call("vote", f'{{"agent_id": "{label}", "reason": "it is right"}}')]
+
+
+def call(name: str, arguments: str) -> Reply:
+    calls = (ToolCall(id="call_1", name=name, arguments=arguments),)
+    return Reply(tool_calls=calls, finish_reason="tool_calls", usage=COST)
+
+
+def say(*pieces: str) -> list[TurnEvent]:
+    return [*map(TextPiece, pieces), Reply(text="".join(pieces), usage=COST)]
+
+
+def agreeable(request: TurnRequest) -> list[TurnEvent]:
+    """Drafts, votes for agent1, presents."""
+    match request.phase:
+        case Phase.DRAFT:
+            return answer(f"draft of {request.agent}")
+        case Phase.EVALUATE:
+            return vote("agent1")
+        case Phase.PRESENT:
+            return say("It ", "scatters.")
+
+
+Script = Callable[[TurnRequest], Sequence[TurnEvent]]
+Hold = Callable[[TurnRequest, int], Awaitable[None]]
+
+
+async def never_hold(request: TurnRequest, index: int) -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+@dataclass
+class Model:
+    """A model that is a function; ``hold`` is awaited before each event that it yields.
+
+    ``on_abort`` is called when a call is cancelled.
+    """
+
+    script: Script = agreeable
+    hold: Hold = never_hold
+    on_abort: Callable[[], object] = bool
+    requests: list[TurnRequest] = field(default_factory=list[TurnRequest])
+    open: int = 0
+    aborted: int = 0
+
+    def stream(
+        self, request: TurnRequest, /
+    ) -> AbstractAsyncContextManager[AsyncIterator[TurnEvent]]:
+        return self._stream(request)
+
+    @asynccontextmanager
+    async def _stream(self, request: TurnRequest) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
+        self.requests.append(request)
+        self.open += 1
+        try:
+            async with aclosing(self._events(request)) as events:
+                yield events
+        except anyio.get_cancelled_exc_class():
+            self.aborted += 1
+            self.on_abort()
+            raise
+        finally:
+            self.open -= 1
+
+    async def _events(self, request: TurnRequest) -> AsyncGenerator[TurnEvent]:
+        for index, event in enumerate(self.script(request)):
+            await self.hold(request, index)
+            yield event
+
+
+def failing(phase: Phase, error: MassGenError, *, after: int = 0) -> Script:
+    """Agreeable, but raises in one phase after so many events."""
+
+    def script(request: TurnRequest) -> Sequence[TurnEvent]:
+        if request.phase is not phase:
+            return agreeable(request)
+
+        class Broken(list[TurnEvent]):
+            def __iter__(self) -> Iterator[TurnEvent]:
+                yield from agreeable(request)[:after]
+                raise error
+
+        return Broken()
+
+    return script
