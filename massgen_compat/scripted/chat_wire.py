@@ -1,0 +1,141 @@
+"""Renders a play as OpenAI's Chat Completions wire, streamed and whole. Pure.
+
+As at OpenAI, reasoning shows in the usage only, and the provider's own tools not at all.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from massgen_compat.run import FinishReason, Json, ToolCall, Usage
+from massgen_compat.scripted.play import Play, argument_tokens, text_tokens
+from massgen_compat.scripted.request import WireRequest
+from massgen_compat.scripted.script import Refuse
+from massgen_compat.scripted.wire import CREATED, Frame, encode, padding, refusal_body, section
+
+FINGERPRINT: Final = "fp_scripted"
+
+
+class ChatWire:
+    """The Chat Completions form of one play; ``seed`` makes its id."""
+
+    def __init__(self, planned: Play, request: WireRequest, *, seed: str) -> None:
+        self._play = planned
+        options = section(request.body, "stream_options")
+        self._include_usage = options.get("include_usage") is True
+        self._obfuscate = options.get("include_obfuscation") is not False
+        says_nothing = not planned.text and (planned.refusal is not None or planned.calls)
+        self._content = None if says_nothing else planned.text
+        self._finish = _finish_reason(planned, request)
+        self._identity: Json = {
+            "id": f"chatcmpl-{seed}",
+            "created": CREATED,
+            "model": request.model,
+            "service_tier": "default",
+            "system_fingerprint": FINGERPRINT,
+        }
+        chunk = encode({"object": "chat.completion.chunk", **self._identity})
+        self._head = b"data: " + chunk[:-1] + b',"choices":'
+        self._delta_head = self._head + b'[{"index":0,"delta":'
+        self._delta_tail = b',"logprobs":null,"finish_reason":null}]'
+        usage = b',"usage":null' if self._include_usage else b""
+        self._ends = [usage + self._padding(size) + b"}\n\n" for size in range(16)]
+
+    def opening(self) -> bytes:
+        """Nothing: the first chunk comes with the first token."""
+        return b""
+
+    def frames(self) -> Iterator[Frame]:
+        """The role chunk, then text, refusal and calls, a token at a time."""
+        calls = self._play.calls
+        yield Frame(self._delta(self._role_delta()))
+        for token in text_tokens(self._play.text):
+            yield Frame(self._delta(b'{"content":' + to_json(token) + b"}"), token=True)
+        for token in text_tokens(self._play.refusal or ""):
+            yield Frame(self._delta(b'{"refusal":' + to_json(token) + b"}"), token=True)
+        for index, call in enumerate(calls):
+            if not self._is_single_call():
+                yield Frame(self._delta(encode({"tool_calls": [_call_head(call, index)]})))
+            head = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % index
+            for fragment in argument_tokens(call.arguments):
+                yield Frame(self._delta(head + to_json(fragment) + b"}}]}"), token=True)
+
+    def closing(self) -> bytes:
+        """The finish chunk, the usage if it was asked for, and ``[DONE]``."""
+        choice: Json = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": self._finish}
+        end = self._head + encode({"c": [choice]})[5:-1] + self._ends[4]
+        if self._include_usage and self._play.usage is not None:
+            usage = encode({"usage": _usage(self._play.usage)})[1:-1]
+            end += self._head + b"[]," + usage + self._padding(6) + b"}\n\n"
+        return end + b"data: [DONE]\n\n"
+
+    def failed(self, refused: Refuse) -> bytes:
+        """An error in place of a chunk; nothing follows it."""
+        return b"data: " + encode(refusal_body(refused)) + b"\n\n"
+
+    def whole(self) -> bytes:
+        """A ``chat.completion``."""
+        planned = self._play
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": self._content,
+            "refusal": planned.refusal,
+            "annotations": [],
+        }
+        if planned.calls:
+            message["tool_calls"] = [_call(call) for call in planned.calls]
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish}
+        body = {"object": "chat.completion", **self._identity, "choices": [choice]}
+        if planned.usage is not None:
+            body["usage"] = _usage(planned.usage)
+        return encode(body)
+
+    def _is_single_call(self) -> bool:
+        planned = self._play
+        return len(planned.calls) == 1 and not planned.text and planned.refusal is None
+
+    def _role_delta(self) -> bytes:
+        planned = self._play
+        content = None if self._content is None else ""
+        delta: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+        if self._is_single_call():
+            delta["tool_calls"] = [_call_head(planned.calls[0], 0)]
+        return encode(delta)
+
+    def _delta(self, delta: bytes) -> bytes:
+        return self._delta_head + delta + self._delta_tail + self._ends[len(delta) % 16]
+
+    def _padding(self, size: int) -> bytes:
+        return b',"obfuscation":"%s"' % padding(size).encode() if self._obfuscate else b""
+
+
+def _finish_reason(planned: Play, request: WireRequest) -> FinishReason:
+    """A forced call of one function ends with ``stop`` at OpenAI (measured in vLLM #25054)."""
+    named = "function" in section(request.body, "tool_choice")
+    return "stop" if named and planned.finish_reason == "tool_calls" else planned.finish_reason
+
+
+def _call_head(call: ToolCall, index: int) -> Json:
+    function = {"name": call.name, "arguments": ""}
+    return {"index": index, "id": call.id, "type": "function", "function": function}
+
+
+def _call(call: ToolCall) -> Json:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _usage(usage: Usage) -> Json:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning_tokens,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
