@@ -1,4 +1,4 @@
-"""The command line: ``serve``, ``run``, ``check``, ``demo``.
+"""The command line: ``serve``, ``run``, ``check``, ``policies``, ``demo``.
 
 The only module that imports uvicorn, and with ``MassGen`` the only reader of the environment.
 """
@@ -22,6 +22,7 @@ from massgen_compat.client import MassGen
 from massgen_compat.config import check
 from massgen_compat.demo import show_demo
 from massgen_compat.errors import MassGenError
+from massgen_compat.policies.report import resolved, table
 from massgen_compat.protocol.chat import parse
 
 if TYPE_CHECKING:
@@ -96,6 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("team", type=Path, metavar="TEAM.yaml", help="a MassGen config")
     checking.add_argument("--json", action="store_true", help="print the report as JSON")
     checking.set_defaults(command=_check)
+
+    policies = commands.add_parser(
+        "policies",
+        help="show which models are treated specially, and how",
+        description="Print the table of model policies, or the policy that a model name gets.",
+    )
+    policies.add_argument("model", nargs="?", metavar="MODEL", help="a model's name")
+    policies.set_defaults(command=_policies)
 
     demo = commands.add_parser(
         "demo", help="watch two teams answer a request offline (scripted: no model is involved)"
@@ -209,6 +218,12 @@ def _check(arguments: argparse.Namespace) -> int:
     report = check(arguments.team, os.environ)
     sys.stdout.write((report.to_json() if arguments.json else report.text()) + "\n")
     return 0 if report.ok else FAILED
+
+
+def _policies(arguments: argparse.Namespace) -> int:
+    text = resolved(arguments.model) if arguments.model else table()
+    sys.stdout.write(f"{text}\n")
+    return 0
 
 
 def _demo(_arguments: argparse.Namespace) -> int:

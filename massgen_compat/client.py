@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,8 @@ from massgen_compat.config import load
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.errors import ConfigError, ModelNotFound
 from massgen_compat.events import RunEvent
+from massgen_compat.policies import POLICIES, Policy, named
+from massgen_compat.policies import resolve as resolve_policy
 from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
 from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
 from massgen_compat.scripted import ScriptedModel
@@ -55,22 +57,28 @@ class MassGen:
     ``teams`` are served under their names; a team of several agents is also served as
     ``NAME-single``, its first agent alone, for titles and other small tasks. Without teams there
     is one, ``massgen``, of two ``gpt-5.2`` agents. Keys come from ``env`` (the process's
-    environment). ``connect`` replaces the way to an agent's model, ``engine`` all of the execution.
+    environment). ``policies`` come before the library's own table of model policies. ``connect``
+    replaces the way to an agent's model, ``engine`` all of the execution.
 
-    Raises ``ConfigError`` for two teams of one name, an unknown backend or a missing key.
+    Raises ``ConfigError`` for two teams of one name, an unknown backend or policy, a missing key.
     """
 
     def __init__(
         self,
         *teams: Team,
         env: Mapping[str, str] | None = None,
+        policies: Sequence[Policy] = (),
         connect: Callable[[Agent], ModelClient] | None = None,
         engine: Engine | None = None,
     ) -> None:
         environment = os.environ if env is None else env
+        self._policies = tuple(policies)
         self._connections = Connections(environment)
-        self._engine = engine or LocalEngine(connect or self._connect)
+        self._engine = engine or LocalEngine(connect or self._connect, self.policy_of)
         self._teams = _by_name(teams or (DEFAULT_TEAM,))
+        for team in self._teams.values():
+            for agent in team.agents:
+                self.policy_of(agent)
         if connect is None and engine is None:
             for team in self._teams.values():
                 _check_backends(team, environment)
@@ -80,6 +88,7 @@ class MassGen:
         cls,
         *paths: str | Path,
         env: Mapping[str, str] | None = None,
+        policies: Sequence[Policy] = (),
         connect: Callable[[Agent], ModelClient] | None = None,
         engine: Engine | None = None,
     ) -> Self:
@@ -89,7 +98,7 @@ class MassGen:
         """
         environment = os.environ if env is None else env
         teams = [load(path, environment).team for path in paths]
-        return cls(*teams, env=environment, connect=connect, engine=engine)
+        return cls(*teams, env=environment, policies=policies, connect=connect, engine=engine)
 
     @property
     def teams(self) -> Mapping[str, Team]:
@@ -101,6 +110,18 @@ class MassGen:
         if model not in self._teams:
             raise ModelNotFound(model)
         return self._teams[model]
+
+    def policy_of(self, agent: Agent) -> Policy:
+        """The model policy that the agent is under; raises ``ConfigError`` for an unknown name."""
+        if agent.policy is None:
+            return resolve_policy(agent.model, self._policies)
+        policy = named(agent.policy, self._policies)
+        if policy is None:
+            known = ", ".join(each.name for each in (*self._policies, *POLICIES))
+            raise ConfigError(
+                f"agent {agent.id!r}: there is no policy {agent.policy!r}; known: {known}"
+            )
+        return policy
 
     async def chat(self, payload: Mapping[str, Any]) -> ChatCompletion:
         """Answer a Chat Completions payload.
@@ -163,7 +184,7 @@ class MassGen:
     def _connect(self, agent: Agent) -> ModelClient:
         if agent.backend.type == "scripted":
             return ScriptedModel(agent.backend.script)
-        return self._connections.connect(agent)
+        return self._connections.connect(agent, self.policy_of(agent))
 
 
 class _Typed(AsyncIterator[ChatCompletionChunk]):

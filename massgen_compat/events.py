@@ -63,6 +63,18 @@ class HostedToolCalled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParametersDropped:
+    """An agent's policy took parameters out of its requests that its model would answer 400 to.
+
+    Told once for each agent of a run.
+    """
+
+    type: Literal["parameters_dropped"] = "parameters_dropped"
+    agent: str
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnFinished:
     """A model call came to its end. ``usage`` is ``None`` where the provider reported none.
 
@@ -204,6 +216,7 @@ RunEvent: TypeAlias = (
     | AgentText
     | AgentReasoning
     | HostedToolCalled
+    | ParametersDropped
     | TurnFinished
     | Answered
     | VoteCast

@@ -117,6 +117,7 @@ class Agent:
     """A member of a team: a model, its backend, and the request parameters that it always gets.
 
     ``params`` are passed to the backend as they are (``temperature``, ``reasoning``, ``text``).
+    ``policy`` names a model policy; without it the model's name finds one.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Agent:
     backend: Backend = field(default_factory=Backend, kw_only=True)
     system_message: str | None = field(default=None, kw_only=True)
     voting_sensitivity: str | None = field(default=None, kw_only=True)
+    policy: str | None = field(default=None, kw_only=True)
     params: Json = field(default_factory=dict[str, Any], kw_only=True, hash=False)
 
 

@@ -102,7 +102,8 @@ class Reply:
 
     ``items`` are the provider's output items or message, verbatim, to be replayed on a follow-up
     within the run. ``usage`` is ``None`` where the provider reported none. ``model`` and ``effort``
-    are what the provider says it used; ``effort_asked`` is the reasoning effort of the request.
+    are what the provider says it used; ``effort_asked`` is the reasoning effort of the request and
+    ``dropped`` are the parameters that the agent's policy took out of it.
     """
 
     text: str = ""
@@ -113,6 +114,7 @@ class Reply:
     model: str | None = None
     effort: str | None = None
     effort_asked: str | None = None
+    dropped: tuple[str, ...] = ()
     items: tuple[Json, ...] = field(default=(), hash=False)
 
 

@@ -40,6 +40,7 @@ from massgen_compat.events import (
     HostedToolCalled,
     MessageRefusal,
     MessageText,
+    ParametersDropped,
     RunCompleted,
     RunEvent,
     RunStarted,
@@ -102,6 +103,7 @@ class Driver:
         self._names = ToolNames()
         self._ledger = Ledger(team)
         self._failures: list[MassGenError] = []
+        self._told_drops: set[str] = set()
         self._message: list[str] = []
         self._final: Reply | None = None
         self._ending: Complete | Abort = Abort()
@@ -251,6 +253,9 @@ class Driver:
         if reply is None:
             raise UpstreamMalformed("the model's stream ended without a reply")
         self._ledger.finished(request.agent, reply)
+        if reply.dropped and request.agent not in self._told_drops:
+            self._told_drops.add(request.agent)
+            await self._emit(ParametersDropped(agent=request.agent, parameters=reply.dropped))
         await self._emit(
             TurnFinished(
                 agent=request.agent,

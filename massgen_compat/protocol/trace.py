@@ -16,6 +16,7 @@ from massgen_compat.events import (
     MessageRefusal,
     MessageText,
     MessageToolCall,
+    ParametersDropped,
     PresentationStarted,
     RunCompleted,
     RunEvent,
@@ -121,6 +122,10 @@ def _status(event: RunEvent) -> str | None:
             return f"{event.agent} writes the final message."
         case HostedToolCalled():
             return f"{event.agent} used {event.tool}."
+        case ParametersDropped():
+            return (
+                f"{event.agent} works without {', '.join(event.parameters)} (its model's policy)."
+            )
         case (
             RunStarted()
             | TurnStarted()
