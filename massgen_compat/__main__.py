@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TextIO
+from typing import Any, TextIO
 
 import anyio
 
@@ -24,9 +24,6 @@ from massgen_compat.demo import show_demo
 from massgen_compat.errors import MassGenError
 from massgen_compat.policies.report import resolved, table
 from massgen_compat.protocol.chat import parse
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 FAILED, MISUSED = 1, 2
 """Exit codes: a check or a run failed; the command or its configuration is wrong."""
@@ -232,7 +229,7 @@ def _demo(_arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def serving(app: "ASGIApp") -> Generator[str]:
+def serving(app: Any) -> Generator[str]:
     """Serve an app on a free loopback port for the time of a ``with``; yields its URL."""
     import uvicorn  # noqa: PLC0415 - see _serve
 

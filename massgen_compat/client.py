@@ -73,7 +73,7 @@ class MassGen:
     ) -> None:
         environment = os.environ if env is None else env
         self._policies = tuple(policies)
-        self._connections = Connections(environment)
+        self._connections = Connections(environment, policy_of=self.policy_of)
         self._engine = engine or LocalEngine(connect or self._connect, self.policy_of)
         self._teams = _by_name(teams or (DEFAULT_TEAM,))
         for team in self._teams.values():
@@ -184,7 +184,7 @@ class MassGen:
     def _connect(self, agent: Agent) -> ModelClient:
         if agent.backend.type == "scripted":
             return ScriptedModel(agent.backend.script)
-        return self._connections.connect(agent, self.policy_of(agent))
+        return self._connections.connect(agent)
 
 
 class _Typed(AsyncIterator[ChatCompletionChunk]):

@@ -56,6 +56,11 @@ SCRIPTS: dict[str, dict[str, Any]] = {
         "evaluate": {"vote": "agent2", "reason": "My own answer is wrong; this one is right."},
         **_PACE,
     },
+    "scripted-eli": {
+        "draft": "Blue light is scattered most by the air.",
+        "evaluate": {"vote": "agent1", "reason": "It says why, and mine forgets the sunsets."},
+        **_PACE,
+    },
     "scripted-dora": {
         "draft": _BETTER,
         "evaluate": {"vote": "agent1", "reason": "It covers both parts."},
@@ -91,7 +96,8 @@ def _teams(upstream: str) -> tuple[Team, Team]:
 
     ada, ben = agent("ada", "openai"), agent("ben", "openai")
     cleo, dora = agent("cleo", "chatcompletion"), agent("dora", "chatcompletion")
-    return Team("pair", [dora, cleo]), Team("trio", [ada, ben, cleo])
+    eli = agent("eli", "openai")
+    return Team("pair", [dora, eli]), Team("trio", [ada, ben, cleo])
 
 
 def _ask(client: OpenAI, model: str, screen: TextIO) -> None:

@@ -1,0 +1,91 @@
+"""Typed reads of a mapping's keys, with errors that name the file, the line and the key. Pure."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from massgen_compat.config.tree import Node
+from massgen_compat.errors import ConfigError
+
+LONGEST_SECONDS = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A mapping at a path of a file; absent and null keys read as ``None``.
+
+    Every method raises ``ConfigError`` for a value of another type or range than it promises.
+    """
+
+    node: Node
+    path: str
+    where: str
+
+    def node_of(self, key: str) -> Node | None:
+        """The value with its line, if it is there and not null."""
+        node = self.node.fields.get(key)
+        return None if node is None or node.value is None else node
+
+    def inner(self, key: str) -> "Fields":
+        """A mapping under a key; an absent one is empty."""
+        node = self.node_of(key) or Node(self.node.line, {})
+        return Fields(node, f"{self.path}.{key}" if self.path else key, self.where)
+
+    def text(self, key: str) -> str | None:
+        """Text; blank text counts as absent, and a whole number as its digits."""
+        node = self.node_of(key)
+        if node is None:
+            return None
+        if isinstance(node.value, bool) or not isinstance(node.value, str | int):
+            self.refuse(key, "must be text")
+        text = str(node.value)
+        return text if text.strip() else None
+
+    def flag(self, key: str) -> bool | None:
+        """True or false."""
+        node = self.node_of(key)
+        if node is None:
+            return None
+        if not isinstance(node.value, bool):
+            self.refuse(key, "must be true or false")
+        return node.value
+
+    def whole(self, key: str) -> int | None:
+        """A whole number, 1 or more."""
+        node = self.node_of(key)
+        if node is None:
+            return None
+        if isinstance(node.value, bool) or not isinstance(node.value, int) or node.value < 1:
+            self.refuse(key, "must be a whole number, 1 or more")
+        return node.value
+
+    def seconds(self, key: str, *, least: float = 0.001) -> float | None:
+        """A number of seconds."""
+        node = self.node_of(key)
+        if node is None:
+            return None
+        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+            self.refuse(key, "must be a number of seconds")
+        if not least <= node.value <= LONGEST_SECONDS:
+            self.refuse(key, f"must be from {least:g} to {LONGEST_SECONDS:g} seconds")
+        return float(node.value)
+
+    def choice(self, key: str, allowed: Iterable[str]) -> str | None:
+        """One of the allowed words."""
+        node = self.node_of(key)
+        if node is None:
+            return None
+        names = tuple(allowed)
+        if not isinstance(node.value, str) or node.value not in names:
+            close = difflib.get_close_matches(str(node.value), names, n=1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            self.refuse(key, f"must be one of {', '.join(names)}{hint}")
+        return node.value
+
+    def refuse(self, key: str | None, problem: str) -> NoReturn:
+        """Raise for a key of this mapping, or for the mapping itself."""
+        path = ".".join(part for part in (self.path, key) if part)
+        node = self.node.fields.get(key, self.node) if key else self.node
+        at = f"{self.where}:{node.line}"
+        raise ConfigError(f"`{path}` {problem}" if path else problem, where=at, key=path or None)

@@ -1,0 +1,194 @@
+"""The ``check`` report: what a config means here, for people and as JSON."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from massgen_compat.config.findings import Finding
+from massgen_compat.config.judges import ERROR, NEEDS_MASSGEN, Level
+from massgen_compat.config.loader import Reading, read_config, read_file, refuse_unavailable
+from massgen_compat.config.outline import Outline
+from massgen_compat.config.team import build_team
+from massgen_compat.errors import ConfigError, EngineUnavailable
+from massgen_compat.policies import named
+from massgen_compat.policies.report import changes
+
+Verdict: TypeAlias = Literal["ok", "needs_massgen", "error"]
+
+_TITLES: Final[Mapping[Level, str]] = {
+    "error": "Errors",
+    "needs_massgen": "Needs MassGen itself",
+    "ignored": "Ignored",
+    "honoured": "Honoured",
+}
+_VERDICTS: Final[Mapping[Verdict, str]] = {
+    "ok": "ok, can be served",
+    "needs_massgen": "cannot be served: it needs MassGen itself",
+    "error": "cannot be served: it has an error",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """What was found in a file. ``error`` is what ``load`` would raise; without it, all is well.
+
+    ``outline`` is ``None`` where the file could not be read as YAML.
+    """
+
+    file: str
+    verdict: Verdict
+    outline: Outline | None
+    findings: tuple[Finding, ...]
+    error: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the local engine can run this config."""
+        return self.verdict == "ok"
+
+    @property
+    def counts(self) -> Mapping[Level, int]:
+        """How many keys there are of each level."""
+        counted = Counter(finding.level for finding in self.findings)
+        return {level: counted[level] for level in _TITLES}
+
+    def text(self) -> str:
+        """The report for a terminal: no trailing newline, no colours, nothing of ``env``."""
+        return "\n".join(_lines(self))
+
+    def to_json(self) -> str:
+        """The report as a JSON object; every finding on its own, in the file's order."""
+        agents = self.outline.agents if self.outline else ()
+        report = {
+            "file": self.file,
+            "ok": self.ok,
+            "verdict": self.verdict,
+            "error": self.error,
+            "model": self.outline.model if self.outline else None,
+            "agents": [asdict(agent) for agent in agents],
+            "counts": self.counts,
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+        return json.dumps(report, indent=2)
+
+
+def check(path: Path | str, env: Mapping[str, str]) -> CheckReport:
+    """Check one file. Never raises for its content, nor for a file that cannot be read."""
+    try:
+        text = read_file(path)
+    except ConfigError as error:
+        return _failed(str(path), error)
+    return check_text(text, env, str(path))
+
+
+def check_text(text: str, env: Mapping[str, str], where: str) -> CheckReport:
+    """Check YAML text; ``where`` is the file's name in the report. Pure."""
+    try:
+        reading = read_config(text, where)
+    except ConfigError as error:
+        return _failed(where, error)
+    problems = _problems(reading, env, where)
+    needs_massgen = any(isinstance(problem, EngineUnavailable) for problem in problems)
+    findings = reading.findings
+    for problem in problems:
+        findings = _with_problem(findings, problem)
+    return CheckReport(
+        file=where,
+        verdict="needs_massgen" if needs_massgen else "error" if problems else "ok",
+        outline=reading.outline,
+        findings=findings,
+        error=problems[0].message if problems else None,
+    )
+
+
+def _failed(where: str, error: ConfigError) -> CheckReport:
+    return CheckReport(file=where, verdict="error", outline=None, findings=(), error=error.message)
+
+
+def _problems(reading: Reading, env: Mapping[str, str], where: str) -> list[ConfigError]:
+    """What ``load`` raises; beside the need for MassGen also what it would raise without that."""
+    problems: list[ConfigError] = []
+    try:
+        refuse_unavailable(reading.findings, where)
+    except EngineUnavailable as error:
+        problems.append(error)
+    except ConfigError as error:
+        return [error]
+    try:
+        build_team(reading.tree, env, where)
+    except ConfigError as error:
+        problems.append(error)
+    return problems
+
+
+def _with_problem(findings: tuple[Finding, ...], problem: ConfigError) -> tuple[Finding, ...]:
+    """Put an error in the place of its key's finding, or beside them where the key is missing."""
+    known = {finding.key: finding.level for finding in findings}
+    if problem.key is None or known.get(problem.key) in (ERROR, NEEDS_MASSGEN):
+        return findings
+    where, _, line = (problem.where or "").rpartition(":")
+    message = problem.message.removeprefix(f"{where}:{line}: ")
+    wrong = Finding(key=problem.key, line=int(line), level=ERROR, message=message)
+    others = [finding for finding in findings if finding.key != problem.key]
+    return tuple(sorted((*others, wrong), key=lambda finding: finding.line))
+
+
+def _lines(report: CheckReport) -> Iterator[str]:
+    yield f"{report.file}: {_VERDICTS[report.verdict]}"
+    if report.verdict == "error":
+        yield f"  {report.error}"
+    if report.outline:
+        yield f"model: {report.outline.model}"
+        yield "agents:"
+        rows = [
+            (agent.id, agent.backend, agent.model, agent.api or "", f"policy {agent.policy}")
+            for agent in report.outline.agents
+        ]
+        yield from _columns(rows or [("none", "", "", "", "")])
+        for name in dict.fromkeys(agent.policy for agent in report.outline.agents):
+            yield from _policy_lines(name)
+    for level, title in _TITLES.items():
+        if report.counts[level]:
+            yield f"{title}: {report.counts[level]}"
+            yield from _columns(_grouped(f for f in report.findings if f.level == level))
+
+
+def _policy_lines(name: str) -> Iterator[str]:
+    """What a policy changes; nothing for the default."""
+    policy = named(name)
+    if policy is None:
+        yield f"policy {name}: not one of the library's own"
+    elif lines := changes(policy):
+        yield f"policy {name}:"
+        yield from (f"  {line}" for line in lines)
+
+
+_INDEX: Final = re.compile(r"\[\d+\]")
+
+
+def _grouped(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
+    """One row for a key that means the same for several agents."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        key = _INDEX.sub("[]", finding.key)
+        groups.setdefault((key, finding.message), []).append(finding)
+    return [
+        (
+            f"line {group[0].line}",
+            group[0].key if len(group) == 1 else f"{key} ({len(group)}x)",
+            message,
+        )
+        for (key, message), group in groups.items()
+    ]
+
+
+def _columns(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    rows = list(rows)
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"  {'  '.join(cells)}".rstrip()

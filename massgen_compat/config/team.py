@@ -1,0 +1,224 @@
+"""From a tree without errors to a ``Team``. Pure: the environment is an argument."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Any, Final, cast, get_args
+
+from massgen_compat.config.fields import Fields
+from massgen_compat.config.judges import SENSITIVITIES
+from massgen_compat.config.keys import PARAMETERS
+from massgen_compat.config.outline import APIS, DEFAULT_MODELS, MASSGEN_TYPES, agent_nodes
+from massgen_compat.config.tree import Node
+from massgen_compat.errors import ConfigError
+from massgen_compat.run import Agent, Api, Backend, Limits, Strategy, Team, TeamSettings, Trace
+from massgen_compat.scripted.language import parse_script
+from massgen_compat.upstream.backends import BACKENDS
+
+TYPES: Final = (*BACKENDS, "scripted", *sorted(MASSGEN_TYPES))
+HOSTED_TOOLS: Final = {
+    "enable_web_search": "web_search",
+    "enable_code_interpreter": "code_interpreter",
+}
+NOVELTIES: Final = ("lenient", "balanced", "strict")
+
+_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def build_team(tree: Node, env: Mapping[str, str], where: str) -> Team:
+    """The team that a config describes.
+
+    ``${NAME}`` is expanded from ``env`` in the values of ``backend``, and nowhere else: the rest
+    is text for models. Raises ``ConfigError`` for a value of a wrong type, an unknown choice, a
+    missing model, a repeated agent id, or a variable that is not set.
+    """
+    root = Fields(tree, "", where)
+    own = root.inner("massgen_compat")
+    api = _api(own)
+    agents = [
+        _agent(Fields(node, path, where), f"agent{index}", api, own.text("policy"), env)
+        for index, (path, node) in enumerate(_agents(root), start=1)
+    ]
+    _refuse_repeated_ids(root, agents)
+    settings = _settings(root, own)
+    try:
+        return Team(own.text("model") or PurePath(where).stem, agents, settings=settings)
+    except ValueError as error:
+        own.refuse("model", f"cannot be served: {error}")
+
+
+def _agents(root: Fields) -> tuple[tuple[str, Node], ...]:
+    listed, alone = (key in root.node.fields for key in ("agents", "agent"))
+    if listed and alone:
+        root.refuse("agent", "stands beside `agents`; keep one of them")
+    if not listed and not alone:
+        root.refuse(None, "not a team config: there is neither `agents` nor `agent`")
+    return agent_nodes(root.node) or root.refuse("agents", "must be a list of agents")
+
+
+def _refuse_repeated_ids(root: Fields, agents: list[Agent]) -> None:
+    seen: dict[str, str] = {}
+    for agent, (path, node) in zip(agents, agent_nodes(root.node), strict=True):
+        if agent.id in seen:
+            fields = Fields(node, path, root.where)
+            fields.refuse("id", f"must be unique, and {seen[agent.id]} has the same")
+        seen[agent.id] = path
+
+
+# Agents
+
+
+def _agent(
+    fields: Fields, default_id: str, api: Api | None, policy: str | None, env: Mapping[str, str]
+) -> Agent:
+    name = fields.text("id") or default_id
+    if not name.isprintable() or len(name) > 128:
+        fields.refuse("id", "must be printable and at most 128 characters long")
+    config = fields.inner("backend")
+    kind = config.choice("type", TYPES)
+    if kind is None:
+        config.refuse("type", "is missing: which provider, e.g. `type: openai`?")
+    own = fields.inner("massgen_compat")
+    backend = Backend(
+        type=kind,
+        base_url=_expanded(config, "base_url", env),
+        api_key=_expanded(config, "api_key", env),
+        api_version=_expanded(config, "api_version", env),
+        api=_api(own) or api,
+    )
+    return Agent(
+        name,
+        model=_expanded(config, "model", env) or _default_model(config, kind),
+        backend=replace(
+            backend, hosted_tools=_hosted_tools(config, backend), script=_script(config)
+        ),
+        system_message=fields.text("system_message"),
+        voting_sensitivity=_sensitivity(fields),
+        policy=own.text("policy") or policy,
+        params=_params(config, env),
+    )
+
+
+def _api(own: Fields) -> Api | None:
+    choice = own.choice("api", APIS)
+    return APIS[choice] if choice else None
+
+
+def _sensitivity(fields: Fields) -> str | None:
+    choice = fields.choice("voting_sensitivity", SENSITIVITIES)
+    return SENSITIVITIES[choice] if choice else None
+
+
+def _default_model(config: Fields, kind: str) -> str:
+    if kind in MASSGEN_TYPES:
+        return "its own"
+    return DEFAULT_MODELS.get(kind) or config.refuse(
+        "model", f"is missing: which model of `{kind}` answers?"
+    )
+
+
+def _hosted_tools(config: Fields, backend: Backend) -> tuple[str, ...]:
+    row = BACKENDS.get(backend.type)
+    hosted = row.hosted_tools if row and (backend.api or row.api) == "responses" else ()
+    wanted = [tool for key, tool in HOSTED_TOOLS.items() if config.flag(key)]
+    return tuple(tool for tool in wanted if tool in hosted)
+
+
+def _script(config: Fields) -> dict[str, Any] | None:
+    node = config.node_of("script")
+    if node is None or config.text("type") != "scripted":
+        return None
+    script = node.plain()
+    try:
+        parse_script(script, key=f"{config.path}.script")
+    except ConfigError as error:
+        at = f"{config.where}:{node.line}"
+        raise ConfigError(error.message, where=at, key=f"{config.path}.script") from None
+    return script
+
+
+def _params(config: Fields, env: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        key: _expand(config, key, node.plain(), env)
+        for key, node in config.node.fields.items()
+        if key in PARAMETERS and node.value is not None
+    }
+
+
+def _expanded(config: Fields, key: str, env: Mapping[str, str]) -> str | None:
+    text = config.text(key)
+    return None if text is None else _expand(config, key, text, env)
+
+
+def _expand(config: Fields, key: str, value: Any, env: Mapping[str, str]) -> Any:
+    """Fill in the variables; a value is never shown, and never expanded again."""
+
+    def fill(found: re.Match[str]) -> str:
+        name = found[1]
+        problem = f"uses ${{{name}}}, which is not set in the environment"
+        return env.get(name) or config.refuse(key, problem)
+
+    match value:
+        case str():
+            return _VARIABLE.sub(fill, value)
+        case list():
+            items = cast("list[object]", value)
+            return [_expand(config, key, item, env) for item in items]
+        case dict():
+            fields = cast("dict[str, object]", value)
+            return {name: _expand(config, key, item, env) for name, item in fields.items()}
+        case _:
+            return value
+
+
+# Settings
+
+
+def _settings(root: Fields, own: Fields) -> TeamSettings:
+    rules, timeouts = root.inner("orchestrator"), root.inner("timeout_settings")
+    given: dict[str, Any] = {
+        "voting_sensitivity": _sensitivity(rules),
+        "max_new_answers_per_agent": rules.whole("max_new_answers_per_agent"),
+        "max_new_answers_global": rules.whole("max_new_answers_global"),
+        "answer_novelty_requirement": rules.choice("answer_novelty_requirement", NOVELTIES),
+        "fairness_lead_cap_answers": rules.whole("fairness_lead_cap_answers"),
+        "defer_voting_until_all_answered": rules.flag("defer_voting_until_all_answered"),
+        "skip_voting": rules.flag("skip_voting"),
+        "skip_coordination_rounds": rules.flag("skip_coordination_rounds"),
+        "final_answer_strategy": _strategy(rules),
+        "initial_round_timeout_seconds": timeouts.seconds("initial_round_timeout_seconds"),
+        "subsequent_round_timeout_seconds": timeouts.seconds("subsequent_round_timeout_seconds"),
+        "straggler_grace_seconds": own.seconds("straggler_grace_seconds", least=0),
+        "trace": own.choice("trace", get_args(Trace)),
+    }
+    settings = TeamSettings(**_without_none(given), limits=_limits(own, timeouts))
+    rules.choice("coordination_mode", ("voting", "decomposition"))
+    own.choice("engine", ("local", "massgen"))
+    if rules.flag("fairness_enabled") is False:
+        return replace(settings, fairness_lead_cap_answers=None)
+    return settings
+
+
+def _strategy(rules: Fields) -> str | None:
+    strategy = rules.choice("final_answer_strategy", get_args(Strategy))
+    if not rules.flag("skip_final_presentation"):
+        return strategy
+    if strategy not in (None, "winner_reuse"):
+        rules.refuse("final_answer_strategy", "contradicts `skip_final_presentation: true`")
+    return "winner_reuse"
+
+
+def _limits(own: Fields, timeouts: Fields) -> Limits:
+    """``deadline_seconds: null`` means none; MassGen's timeout holds where the key is absent."""
+    limits = own.inner("limits")
+    deadline = limits.seconds("deadline_seconds")
+    bounds = Limits(max_calls=limits.whole("max_calls"), deadline_seconds=deadline)
+    if "deadline_seconds" in limits.node.fields:
+        return bounds
+    timeout = timeouts.seconds("orchestrator_timeout_seconds")
+    return replace(bounds, deadline_seconds=timeout or Limits().deadline_seconds)
+
+
+def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}

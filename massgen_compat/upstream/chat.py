@@ -1,0 +1,183 @@
+"""Chat Completions: a turn as its request body, and its chunks as events of a turn. Pure."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from massgen_compat.errors import UpstreamMalformed
+from massgen_compat.run import Agent, FinishReason, Json, Usage
+from massgen_compat.turn import (
+    ReasoningPiece,
+    RefusalPiece,
+    Reply,
+    TextPiece,
+    Tool,
+    TurnEvent,
+    TurnRequest,
+)
+from massgen_compat.upstream.chat_calls import CallAssembly
+from massgen_compat.upstream.chat_messages import chat_message
+from massgen_compat.upstream.failures import failure
+from massgen_compat.upstream.parameters import chat_params
+from massgen_compat.upstream.tolerant import count, mapping, sequence, string, usage
+
+
+def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
+    """The JSON body of one turn."""
+    sent = chat_params(request.params, agent.params)
+    sent |= {
+        "model": agent.model,
+        "messages": [chat_message(message) for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if not request.tools:
+        sent.pop("parallel_tool_calls", None)
+        return sent
+    sent["tools"] = [_tool(tool) for tool in request.tools]
+    if request.tool_choice is not None:
+        sent["tool_choice"] = request.tool_choice
+    if request.parallel_tool_calls is not None:
+        sent["parallel_tool_calls"] = request.parallel_tool_calls
+    return sent
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    """``strict`` only where it is true: false is the default, and unknown to many providers."""
+    function: dict[str, Any] = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+    }
+    if tool.strict:
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
+_FINISH_REASONS: Final[dict[str, FinishReason]] = {
+    "stop": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+"""OpenAI's, its legacy one and those that other providers let through; ``stop`` for the rest."""
+
+
+class Parser:
+    """Reads the chunks of one completion, or a whole one of a server that does not stream."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._details: list[dict[str, Any]] = []
+        self._calls = CallAssembly()
+        self._finish: str | None = None
+        self._usage: Usage | None = None
+        self._model: str | None = None
+        self._whole = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether a finish reason came: what may follow is the usage."""
+        return self._finish is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing can follow. The end of a stream is ``[DONE]``, or its end."""
+        return self._whole
+
+    def feed(self, event: Json) -> Iterator[TurnEvent]:
+        """The pieces of one chunk. Raises ``UpstreamError`` or ``ContextLengthExceeded``."""
+        if event.get("error"):
+            raise failure(event.get("error"))
+        self._model = string(event.get("model")) or self._model
+        self._usage = usage(event.get("usage"), "prompt", "completion") or self._usage
+        for raw in sequence(event.get("choices")):
+            choice = mapping(raw)
+            if not count(choice.get("index")):
+                yield from self._choice(choice)
+
+    def finish(self) -> Reply:
+        """The reply. Raises ``UpstreamMalformed`` where the stream was cut before its end."""
+        if self._finish is None:
+            raise UpstreamMalformed("the provider's stream ended before the reply was complete")
+        calls = self._calls.calls()
+        finish = _FINISH_REASONS.get(self._finish, "stop")
+        if finish in {"stop", "tool_calls"}:  # a named tool_choice ends in "stop" (OpenAI)
+            finish = "tool_calls" if calls else "stop"
+        text, refusal = "".join(self._text), "".join(self._refusal)
+        return Reply(
+            text=text,
+            refusal=refusal or None,
+            tool_calls=calls,
+            finish_reason=finish,
+            usage=self._usage,
+            model=self._model,
+            items=tuple(self._items(text, refusal)),
+        )
+
+    def _choice(self, choice: Json) -> Iterator[TurnEvent]:
+        message = mapping(choice.get("message"))
+        said = message or mapping(choice.get("delta"))
+        for name in ("reasoning_content", "reasoning"):
+            if thought := string(said.get(name)):  # some send both, with the same text
+                yield ReasoningPiece(thought)
+                break
+        for detail in sequence(said.get("reasoning_details")):
+            self._note(mapping(detail))
+        if text := _content(said.get("content")):
+            self._text.append(text)
+            yield TextPiece(text)
+        if refusal := string(said.get("refusal")):
+            self._refusal.append(refusal)
+            yield RefusalPiece(refusal)
+        for fragment in sequence(said.get("tool_calls")):
+            yield from self._calls.feed(mapping(fragment))
+        if legacy := mapping(said.get("function_call")):
+            yield from self._calls.feed({"index": 0, "function": legacy})
+        self._end(choice, whole=bool(message))
+
+    def _end(self, choice: Json, *, whole: bool) -> None:
+        reason = string(choice.get("finish_reason"))
+        if reason == "error":  # OpenRouter, for a provider that broke off
+            raise UpstreamMalformed("the provider broke the reply off with an error")
+        self._whole = self._whole or whole
+        self._finish = reason or self._finish or ("stop" if whole else None)
+
+    def _note(self, detail: dict[str, Any]) -> None:
+        """OpenRouter's reasoning details are sent back with the message (recorded); they come in
+        fragments with a number."""
+        number = detail.get("index")
+        known = next((d for d in self._details if d.get("index") == number), None)
+        if number is None or known is None or known.get("type") != detail.get("type"):
+            self._details.append(dict(detail))
+            return
+        for name, value in detail.items():
+            if name in {"text", "summary", "data"} and isinstance(value, str):
+                known[name] = string(known.get(name)) + value
+            elif value is not None:
+                known[name] = value
+
+    def _items(self, text: str, refusal: str) -> Iterator[Json]:
+        """The message as the provider wants it back."""
+        calls = self._calls.wire()
+        if not (text or refusal or calls or self._details):
+            return
+        message: dict[str, Any] = {"role": "assistant", "content": text or None}
+        if refusal:
+            message["refusal"] = refusal
+        if self._details:
+            message["reasoning_details"] = self._details
+        if calls:
+            message["tool_calls"] = calls
+        yield message
+
+
+def _content(value: object) -> str:
+    """Text, or the text parts of a list of parts (Mistral)."""
+    if isinstance(value, str):
+        return value
+    return "".join(string(mapping(part).get("text")) for part in sequence(value))

@@ -1,0 +1,74 @@
+"""Messages as Chat Completions has them. Pure.
+
+Contents of text alone are one string: many servers beside OpenAI's accept nothing else.
+"""
+
+from typing import Any, Final, assert_never
+
+from massgen_compat.run import Audio, File, Image, Json, Message, Part, Refusal, Text
+
+_OF_REPLIES: Final = frozenset(
+    {"annotations", "audio", "function_call", "reasoning", "reasoning_content"}
+)
+"""Fields of a reply that are not sent back: DeepSeek refuses ``reasoning_content`` (its docs)."""
+
+
+def chat_message(message: Message) -> dict[str, Any]:
+    """One message; a reply of the same provider is replayed as it was."""
+    if message.items:
+        return replayed(message.items[0])
+    sent: dict[str, Any] = {"role": message.role, "content": _content(message)}
+    if message.name is not None:
+        sent["name"] = message.name
+    if message.tool_call_id is not None:
+        sent["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        sent["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+    return sent
+
+
+def replayed(item: Json) -> dict[str, Any]:
+    """The provider's message, without what stands in replies only. ``content`` may be null."""
+    return {
+        name: value
+        for name, value in item.items()
+        if name not in _OF_REPLIES and (value is not None or name == "content")
+    }
+
+
+def _content(message: Message) -> str | list[dict[str, Any]] | None:
+    parts = message.content
+    if not parts and message.tool_calls:
+        return None
+    if all(isinstance(part, Text) for part in parts):
+        return "\n\n".join(part.text for part in parts if isinstance(part, Text))
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case Text(text):
+            return {"type": "text", "text": text}
+        case Refusal(text):
+            return {"type": "refusal", "refusal": text}
+        case Image(url, detail):
+            image = {"url": url} if detail is None else {"url": url, "detail": detail}
+            return {"type": "image_url", "image_url": image}
+        case Audio(data, kind):
+            return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
+        case File():
+            fields = {
+                "file_id": part.file_id,
+                "file_data": part.data,
+                "filename": part.filename,
+            }
+            return {"type": "file", "file": {k: v for k, v in fields.items() if v is not None}}
+        case _:
+            assert_never(part)

@@ -1,0 +1,83 @@
+"""An open response as the events of a turn, and how it is left.
+
+The bytes come straight from the SDK's HTTP library, ``httpx`` or ``httpx2`` by version; neither is
+imported, and none of their errors leaves this module.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, Protocol
+
+import anyio
+
+from massgen_compat.errors import UpstreamMalformed, UpstreamTimeout
+from massgen_compat.turn import Reply, TurnEvent
+from massgen_compat.upstream.reader import ReplyReader
+
+DRAIN_SECONDS: Final = 0.1
+"""How long the end of a body is waited for after the reply, so that its connection is reused."""
+
+CLOSE_SECONDS: Final = 2.0
+
+
+class OpenResponse(Protocol):
+    """What is used of the SDK's ``AsyncAPIResponse``, which has no public name."""
+
+    def iter_bytes(self) -> AsyncIterator[bytes]: ...
+
+    async def close(self) -> None: ...
+
+
+class EventStream(AsyncIterator[TurnEvent]):
+    """The events of one response. A class, because a generator would have to be closed."""
+
+    def __init__(
+        self, chunks: AsyncIterator[bytes], reader: ReplyReader, effort: str | None
+    ) -> None:
+        self._chunks = chunks
+        self._reader = reader
+        self._effort = effort
+        self._ready: Iterator[TurnEvent] = iter(())
+
+    async def __anext__(self) -> TurnEvent:
+        while (event := next(self._ready, None)) is None:
+            if self._reader.replied:
+                await _exhaust(self._chunks, DRAIN_SECONDS)
+                raise StopAsyncIteration
+            chunk = await self._receive()
+            self._ready = self._reader.close() if chunk is None else self._reader.feed(chunk)
+        if isinstance(event, Reply):
+            return replace(event, effort_asked=self._effort)
+        return event
+
+    async def _receive(self) -> bytes | None:
+        """The next bytes, or ``None`` at the end."""
+        try:
+            return await anext(self._chunks, None)
+        except Exception as error:
+            # Bytes come straight from the HTTP library, and so do its errors; it is httpx or
+            # httpx2, so they cannot be named here. Both call the base of their timeouts the same.
+            if self._reader.complete:
+                return None
+            if any(kind.__name__ == "TimeoutException" for kind in type(error).__mro__):
+                raise UpstreamTimeout("the provider stopped answering") from error
+            raise UpstreamMalformed("the connection broke in the middle of the reply") from error
+
+
+async def leave(response: OpenResponse, chunks: AsyncIterator[bytes]) -> None:
+    """Abort what is left of the call.
+
+    The generators of the HTTP library are nested; abandoned, they would be closed by the garbage
+    collector. A read that is cancelled at once ends all of them and closes the connection.
+    """
+    await _exhaust(chunks, 0)
+    with anyio.move_on_after(CLOSE_SECONDS, shield=True), suppress(Exception):
+        await response.close()
+
+
+async def _exhaust(chunks: AsyncIterator[bytes], seconds: float) -> None:
+    """Read to the end, at most so long. What fails now concerns nobody any more."""
+    with anyio.move_on_after(seconds, shield=True), suppress(Exception):
+        async for _ in chunks:
+            pass
