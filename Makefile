@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench bench-gpt52 clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -17,6 +17,9 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
+
+bench-gpt52: .venv/.dev
+	$(BIN)/python -m benchmarks.gpt52
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

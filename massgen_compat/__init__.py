@@ -6,10 +6,14 @@
 ``create_app`` (in ``massgen_compat.asgi``, extra ``[server]``) puts it behind HTTP.
 """
 
+from typing import TYPE_CHECKING
+
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError
 from massgen_compat.run import Agent, Backend, Limits, Message, RunRequest, Team, TeamSettings
-from massgen_compat.scripted import ScriptedModel
+
+if TYPE_CHECKING:
+    from massgen_compat.scripted import ScriptedModel
 
 __all__ = [
     "Agent",
@@ -23,3 +27,12 @@ __all__ = [
     "Team",
     "TeamSettings",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The scripted model is for tests and demos: who does not use it does not load it."""
+    if name != "ScriptedModel":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from massgen_compat.scripted import ScriptedModel  # noqa: PLC0415
+
+    return ScriptedModel

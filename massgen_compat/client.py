@@ -16,7 +16,6 @@ from typing import Any, Self
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from massgen_compat.config import load
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.errors import ConfigError, ModelNotFound
 from massgen_compat.events import RunEvent
@@ -24,7 +23,6 @@ from massgen_compat.policies import POLICIES, Policy, named
 from massgen_compat.policies import resolve as resolve_policy
 from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
 from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
-from massgen_compat.scripted import ScriptedModel
 from massgen_compat.turn import ModelClient
 from massgen_compat.upstream.backends import resolve
 from massgen_compat.upstream.client import Connections
@@ -96,6 +94,8 @@ class MassGen:
 
         Raises ``ConfigError``, with file, line and key where there is one.
         """
+        from massgen_compat.config import load  # noqa: PLC0415 - YAML is for those who use it
+
         environment = os.environ if env is None else env
         teams = [load(path, environment).team for path in paths]
         return cls(*teams, env=environment, policies=policies, connect=connect, engine=engine)
@@ -183,6 +183,8 @@ class MassGen:
 
     def _connect(self, agent: Agent) -> ModelClient:
         if agent.backend.type == "scripted":
+            from massgen_compat.scripted import ScriptedModel  # noqa: PLC0415 - not in production
+
             return ScriptedModel(agent.backend.script)
         return self._connections.connect(agent)
 
