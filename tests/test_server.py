@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -42,7 +42,7 @@ def massgen_of(models: Mapping[str, Model], settings: TeamSettings | None = None
 
 
 @contextmanager
-def sdk(url: str, key: str = "anything", retries: int = 0) -> Iterator[openai.OpenAI]:
+def sdk(url: str, key: str = "anything", retries: int = 0) -> Generator[openai.OpenAI]:
     with openai.OpenAI(
         base_url=f"{url}/v1", api_key=key, max_retries=retries, timeout=PATIENCE
     ) as client:
@@ -113,7 +113,9 @@ def test_the_sdk_gets_a_completion_with_the_whole_runs_usage(plain: str) -> None
     assert completion.usage.total_tokens == 5 * 14
     extra = completion.model_extra or {}
     assert extra["massgen"]["winner"] == "a"
-    assert (completion._request_id or "").startswith("req_")
+    with sdk(plain) as client:
+        raw = client.chat.completions.with_raw_response.create(model="team", messages=HELLO)
+    assert (raw.request_id or "").startswith("req_")
 
 
 def test_the_stream_adds_up_to_the_completion(plain: str) -> None:
@@ -304,7 +306,7 @@ BAD = {
         400,
         "unsupported_parameter",
         "tools",
-        {**CHAT, "tools": [{"type": "function", "function": {"name": "x", "parameters": {}}}]},
+        {**CHAT, "tools": [{"type": "function", "function": {"name": "x"}}]},
     ),
     "unknown path": Bad(404, None, path="/v1/embeddings", body={}),
     "no model at all": Bad(404, "model_not_found", path="/v1/models/"),
