@@ -181,7 +181,7 @@ _HELLO = '[{"role": "user", "content": "Hello"}]'
 
 def _run(arguments: argparse.Namespace) -> int:
     massgen = _massgen([arguments.team])
-    payload = {
+    payload: dict[str, Any] = {
         "model": next(iter(massgen.teams)),
         "messages": [{"role": "user", "content": arguments.question}],
     }
@@ -241,7 +241,7 @@ def serving(app: Any) -> Generator[str]:
             ready.set()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_level="warning", lifespan="off")
+        config = uvicorn.Config(app, log_level="warning")
         server = Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()

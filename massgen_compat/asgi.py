@@ -11,7 +11,8 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -57,7 +58,8 @@ def create_app(
     chunk. ``cors_origins``: origins of browser apps, ``"*"`` for all; off by default.
     Setting ``app.state.draining`` refuses new runs while open ones go on.
 
-    The app does not close ``massgen``: whoever made it does.
+    As an app of its own it closes the connections of ``massgen`` when it shuts down; mounted into
+    another app it leaves that to whoever made ``massgen``, since only outer apps have a lifespan.
     """
     service = _Service(massgen, max_body_bytes, heartbeat_seconds)
     routes = [
@@ -77,8 +79,15 @@ def create_app(
     if cors_origins:
         middleware.append(_cors(cors_origins))
     middleware.append(Middleware(_Keys, keys=tuple(api_keys)))
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        async with massgen:
+            yield
+
     app = Starlette(
         routes=routes,
+        lifespan=lifespan,
         middleware=middleware,
         exception_handlers={
             MassGenError: _massgen_error,

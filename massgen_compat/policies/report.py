@@ -36,7 +36,7 @@ def describe(model: str, policy: Policy) -> str:
 def table() -> str:
     """Every model on record: its policy, its efforts, and how that is known."""
     head = ("model", "policy", "default effort", "accepted efforts", "temperature", "evidence")
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     for facts in FACTS:
         temperature = {True: "yes", False: "400", None: "?"}[facts.temperature]
         rows.append(

@@ -160,7 +160,7 @@ def _base_url(backend: Backend, row: BackendType, env: Mapping[str, str]) -> str
             f"backend type {row.type!r} needs the URL of its server: "
             f"{variables}`base_url:` in the backend block"
         )
-    if urlsplit(url).scheme not in {"http", "https"} or not _host(url):
+    if not url.lower().startswith(("http://", "https://")) or not _host(url):
         raise ConfigError(
             f"the base_url of backend type {row.type!r} is not a URL that starts with "
             "http:// or https://"

@@ -6,26 +6,19 @@ of the SDK's or of its HTTP library leaves this module: both ``httpx`` and ``htt
 the versions that are supported, so neither is imported.
 """
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import (
-    AsyncExitStack,
-    asynccontextmanager,
-)
-from dataclasses import dataclass, field, replace
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import anyio
 import openai
+import sniffio
 from anyio.lowlevel import current_token
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
-from massgen_compat.errors import (
-    MassGenError,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
+from massgen_compat.errors import MassGenError, UpstreamTimeout, UpstreamUnreachable
 from massgen_compat.policies import DEFAULT, Policy
 from massgen_compat.policies.request import Shaped, shape
 from massgen_compat.run import Agent, Api
@@ -36,23 +29,13 @@ from massgen_compat.upstream.failures import failure, retry_after
 from massgen_compat.upstream.reader import ReplyReader
 from massgen_compat.upstream.stream import CLOSE_SECONDS, EventStream, OpenResponse, leave
 
-_log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """What the clients of one endpoint found out, for the life of its connections.
-
-    ``effortless``: models that refuse ``reasoning_effort`` next to function tools. ``told``: what
-    was logged, so that it is said once.
-    """
-
-    effortless: set[str] = field(default_factory=set[str])
-    told: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
-
 
 class OpenAIModelClient:
-    """Answers one agent's turns through ``sdk``, on the wire ``api``, under ``policy``."""
+    """Answers one agent's turns through ``sdk``, on the wire ``api``, under ``policy``.
+
+    ``effortless`` holds the models that were found to refuse a reasoning effort next to function
+    tools; the clients of one endpoint share it.
+    """
 
     def __init__(
         self,
@@ -61,29 +44,29 @@ class OpenAIModelClient:
         *,
         api: Api,
         policy: Policy = DEFAULT,
-        learned: Learned | None = None,
+        effortless: set[str] | None = None,
     ) -> None:
         self._agent = agent
         self._sdk = sdk
         self._api: Api = api
         self._policy = policy
-        self._learned = learned or Learned()
+        self._effortless = set[str]() if effortless is None else effortless
 
     @asynccontextmanager
     async def stream(self, request: TurnRequest, /) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
         """Open one model call, as ``ModelClient.stream`` says."""
         async with AsyncExitStack() as stack:
-            response, effort = await self._open(stack, request)
+            response, shaped = await self._open(stack, request)
             chunks = response.iter_bytes()
             try:
-                yield EventStream(chunks, ReplyReader(self._api), effort)
+                yield EventStream(chunks, ReplyReader(self._api), shaped)
             finally:
                 await leave(response, chunks)
 
     async def _open(
         self, stack: AsyncExitStack, request: TurnRequest
-    ) -> tuple[OpenResponse, str | None]:
-        """Send the request; the response, and the reasoning effort that was asked for."""
+    ) -> tuple[OpenResponse, Shaped]:
+        """Send the request; the response, and the request as it was accepted."""
         shaped = self._shaped(request)
         try:
             try:
@@ -91,7 +74,7 @@ class OpenAIModelClient:
             except openai.BadRequestError as error:
                 if not self._refuses_effort(error, shaped.body):
                     raise
-                self._learned.effortless.add(self._agent.model)
+                self._effortless.add(self._agent.model)
                 shaped = self._shaped(request)
                 return await self._send(stack, request, shaped.body), shaped
         except openai.OpenAIError as error:
@@ -105,8 +88,9 @@ class OpenAIModelClient:
         self, stack: AsyncExitStack, request: TurnRequest, body: Mapping[str, Any]
     ) -> OpenResponse:
         """``extra_body`` goes to the wire as it is. As named arguments the same fields pass through
-        the SDK's typed transform: 16 ms instead of 0.5 for a history of 400 messages (3.54).
-        Azure's client needs ``model`` for its URL, and the SDK ``stream`` for itself.
+        the SDK's typed transform, which blocks the event loop for 75 ms (Chat) to 140 ms
+        (Responses) where a history has 400 messages (measured with 3.54; else 0.1 ms). Azure's
+        client needs ``model`` for its URL, and the SDK ``stream`` for itself.
         """
         extra = {k: v for k, v in body.items() if k not in {"model", "stream"}}
         headers = dict(request.headers)
@@ -126,13 +110,11 @@ class OpenAIModelClient:
     def _shaped(self, request: TurnRequest) -> Shaped:
         build = responses.body if self._api == "responses" else chat.body
         shaped = shape(self._policy, self._api, build(request, self._agent))
-        if shaped.dropped:
-            self._tell("dropped", *shaped.dropped)
-        if self._agent.model in self._learned.effortless and "tools" in shaped.body:
-            self._tell("dropped", "reasoning_effort")
-            body = {k: v for k, v in shaped.body.items() if k != "reasoning_effort"}
-            return replace(shaped, body=body, effort=None)
-        return shaped
+        effort = "reasoning_effort"
+        if self._agent.model not in self._effortless or not {effort, "tools"} <= shaped.body.keys():
+            return shaped
+        body = {name: value for name, value in shaped.body.items() if name != effort}
+        return Shaped(body=body, effort=None, dropped=(*shaped.dropped, effort))
 
     def _refuses_effort(self, error: openai.BadRequestError, body: Mapping[str, Any]) -> bool:
         """gpt-5.4 and gpt-5.5 on Chat Completions refuse an effort next to function tools
@@ -142,7 +124,7 @@ class OpenAIModelClient:
 
     def _failure(self, error: openai.OpenAIError) -> MassGenError:
         match error:
-            case openai.APITimeoutError():
+            case openai.APITimeoutError() if not _never_connected(error):
                 return UpstreamTimeout("the provider did not answer in time")
             case openai.APIStatusError():
                 wait = retry_after(error.response.headers, now=datetime.now(UTC))
@@ -157,17 +139,31 @@ class OpenAIModelClient:
                     "the provider could not be reached; check the network and the backend's URL"
                 )
 
-    def _tell(self, *what: str) -> None:
-        known = (self._agent.model, *what)
-        if known not in self._learned.told:
-            self._learned.told.add(known)
-            _log.warning("model %s: %s %s", known[0], known[1], ", ".join(known[2:]))
+
+def _never_connected(error: openai.APITimeoutError) -> bool:
+    """Whether there was no connection at all; aiohttp's transport calls a refused one a timeout.
+
+    The class is of httpx or httpx2, so only its name can be asked for.
+    """
+    return type(error.__cause__).__name__ == "ConnectTimeout"
 
 
 @dataclass(frozen=True, slots=True)
 class _Connection:
     sdk: AsyncOpenAI
-    learned: Learned
+    effortless: set[str] = field(default_factory=set[str])
+
+
+def _http_client(**options: Any) -> Any:
+    """The SDK's HTTP client on aiohttp where that is installed, else its default one.
+
+    The default pool looks through all its connections for each request, so it collapses with many
+    open streams (``speed.md`` §3). aiohttp knows asyncio only.
+    """
+    if sniffio.current_async_library() == "asyncio":
+        with suppress(RuntimeError):  # what the SDK raises without aiohttp
+            return openai.DefaultAioHttpClient(**options)
+    return openai.DefaultAsyncHttpxClient(**options)
 
 
 class Connections:
@@ -202,14 +198,14 @@ class Connections:
         endpoint = resolve(agent.backend, self._env)
         place = (current_token(), endpoint)
         if place not in self._open:
-            self._open[place] = _Connection(self._sdk(endpoint), Learned())
+            self._open[place] = _Connection(self._sdk(endpoint))
         connection = self._open[place]
         return OpenAIModelClient(
             agent,
             connection.sdk,
             api=endpoint.api,
             policy=self._policy_of(agent),
-            learned=connection.learned,
+            effortless=connection.effortless,
         )
 
     async def aclose(self) -> None:
@@ -223,14 +219,12 @@ class Connections:
 
     def _sdk(self, endpoint: Endpoint) -> AsyncOpenAI:
         timeout = openai.Timeout(self._read_timeout, connect=self._connect_timeout)
-        http = openai.DefaultAsyncHttpxClient(
-            timeout=timeout,
-            limits=type(openai.DEFAULT_CONNECTION_LIMITS)(
-                max_connections=self._max_connections,
-                max_keepalive_connections=256,
-                keepalive_expiry=30.0,
-            ),
+        limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
+            max_connections=self._max_connections,
+            max_keepalive_connections=self._max_connections,
+            keepalive_expiry=30.0,
         )
+        http = _http_client(timeout=timeout, limits=limits)
         if endpoint.azure:
             return AsyncAzureOpenAI(
                 azure_endpoint=endpoint.base_url,

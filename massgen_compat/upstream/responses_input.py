@@ -27,12 +27,15 @@ def input_items(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
 def replayed(items: Iterable[Json]) -> Iterator[dict[str, Any]]:
     """What the provider sent, to be sent back: verbatim and in order, ``phase`` included.
 
-    Two departures, both on record: the recorded replays leave the empty ``content`` of a reasoning
-    item out, and nulls are no values. And where a reasoning item came without its encrypted
-    content, the provider cannot find it again (``store`` is false) and refuses ids that belong to
-    it; a call or a message without its id is accepted (``gpt5_responses_tool``).
+    Three departures, all on record: the recorded replays leave the empty ``content`` of a reasoning
+    item out, and nulls are no values. Where a reasoning item came without its encrypted content,
+    the provider cannot find it again (``store`` is false) and refuses ids that belong to it; a call
+    or a message without its id is accepted (``gpt5_responses_tool``). And reasoning that nothing
+    follows, as in a reply that was cut short, is refused ("without its required following item").
     """
     given = tuple(items)
+    while given and _is_reasoning(given[-1]):
+        given = given[:-1]
     whole = all(item.get("encrypted_content") for item in given if _is_reasoning(item))
     for item in given:
         sent = {name: value for name, value in item.items() if value is not None}

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import anyio
 
 from massgen_compat.errors import UpstreamMalformed, UpstreamTimeout
+from massgen_compat.policies.request import Shaped
 from massgen_compat.turn import Reply, TurnEvent
 from massgen_compat.upstream.reader import ReplyReader
 
@@ -24,31 +25,35 @@ CLOSE_SECONDS: Final = 2.0
 class OpenResponse(Protocol):
     """What is used of the SDK's ``AsyncAPIResponse``, which has no public name."""
 
-    def iter_bytes(self) -> AsyncIterator[bytes]: ...
+    def iter_bytes(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, with its content encoding undone."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Give the connection back, or close it where the body is not at its end."""
+        ...
 
 
 class EventStream(AsyncIterator[TurnEvent]):
     """The events of one response. A class, because a generator would have to be closed."""
 
-    def __init__(
-        self, chunks: AsyncIterator[bytes], reader: ReplyReader, effort: str | None
-    ) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], reader: ReplyReader, request: Shaped) -> None:
         self._chunks = chunks
         self._reader = reader
-        self._effort = effort
+        self._request = request
         self._ready: Iterator[TurnEvent] = iter(())
 
     async def __anext__(self) -> TurnEvent:
         while (event := next(self._ready, None)) is None:
             if self._reader.replied:
-                await _exhaust(self._chunks, DRAIN_SECONDS)
+                with anyio.move_on_after(DRAIN_SECONDS):
+                    await _exhaust(self._chunks)
                 raise StopAsyncIteration
             chunk = await self._receive()
             self._ready = self._reader.close() if chunk is None else self._reader.feed(chunk)
         if isinstance(event, Reply):
-            return replace(event, effort_asked=self._effort)
+            asked = self._request
+            return replace(event, effort_asked=asked.effort, dropped=asked.dropped)
         return event
 
     async def _receive(self) -> bytes | None:
@@ -71,13 +76,14 @@ async def leave(response: OpenResponse, chunks: AsyncIterator[bytes]) -> None:
     The generators of the HTTP library are nested; abandoned, they would be closed by the garbage
     collector. A read that is cancelled at once ends all of them and closes the connection.
     """
-    await _exhaust(chunks, 0)
+    with anyio.move_on_after(0, shield=True):
+        await _exhaust(chunks)
     with anyio.move_on_after(CLOSE_SECONDS, shield=True), suppress(Exception):
         await response.close()
 
 
-async def _exhaust(chunks: AsyncIterator[bytes], seconds: float) -> None:
-    """Read to the end, at most so long. What fails now concerns nobody any more."""
-    with anyio.move_on_after(seconds, shield=True), suppress(Exception):
+async def _exhaust(chunks: AsyncIterator[bytes]) -> None:
+    """Read to the end. What fails now concerns nobody any more."""
+    with suppress(Exception):
         async for _ in chunks:
             pass
