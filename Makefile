@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-gpt52 clean
+.PHONY: demo test check bench bench-gpt52 cassettes clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -20,6 +20,10 @@ bench: .venv/.dev
 
 bench-gpt52: .venv/.dev
 	$(BIN)/python -m benchmarks.gpt52
+
+# Offline, from the scripted model. LIVE=1: from the real API; it costs money, asks first (YES=1: does not).
+cassettes: .venv/.dev
+	$(BIN)/python -m tests.record_cassettes $(if $(LIVE),--live) $(if $(YES),--yes)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

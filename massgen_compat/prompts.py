@@ -12,13 +12,12 @@ The wording is this project's own; the protocol is MassGen's (anonymous agents, 
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from massgen_compat.coordination import Seat, State, label
 from massgen_compat.policies import DEFAULT, Policy
-from massgen_compat.run import Agent, Message, Team, Text, text_message
+from massgen_compat.run import Agent, Message, Team, text_message
 from massgen_compat.turn import Phase
-from massgen_compat.workflow import ToolNames
+from massgen_compat.workflow import ToolNames, say_to
 
 LONGEST_REASON = 500
 """Characters of a vote's reason that the presenter sees."""
@@ -113,18 +112,7 @@ def turn_messages(
         text = _evaluate_briefing(state, seat, names, policy)
     else:
         text = _draft_briefing(seat, names, policy)
-    return _brief(stable, text)
-
-
-def _brief(stable: Sequence[Message], briefing: str) -> tuple[Message, ...]:
-    """Put the briefing at the end, without two user messages in a row that the client did not send.
-
-    Chat templates of several open models refuse those.
-    """
-    if stable and stable[-1].role == "user":
-        last = stable[-1]
-        return (*stable[:-1], replace(last, content=(*last.content, Text(briefing))))
-    return (*stable, text_message("user", briefing))
+    return say_to(stable, text)
 
 
 def _draft_briefing(seat: Seat, names: ToolNames, policy: Policy) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from massgen_compat.coordination import (
@@ -159,14 +159,15 @@ def _unmask(target: str, state: State) -> str:
 # Corrections
 
 
-def correction(
+def corrected(
+    messages: Sequence[Message],
     reply: Reply,
     order: CorrectTurn,
     state: State,
     names: ToolNames,
     policy: Policy = DEFAULT,
 ) -> tuple[Message, ...]:
-    """The reply that was turned back, and what the agent is told.
+    """The conversation with the reply that was turned back, and with what the agent is told.
 
     Every call gets a tool result, after the assistant message that holds the calls: OpenAI answers
     400 otherwise (MassGen leaves that message out).
@@ -178,14 +179,25 @@ def correction(
         items=reply.items,
     )
     text = _told(reply, order, state, names, policy)
-    if not reply.tool_calls:
-        told = (text_message("user", text),)
-        return (said, *told) if said.content or said.items else told
-    results = tuple(
-        Message(role="tool", content=(Text(text),), tool_call_id=call.id)
-        for call in reply.tool_calls
-    )
-    return (said, *results)
+    if reply.tool_calls:
+        results = (
+            Message(role="tool", content=(Text(text),), tool_call_id=call.id)
+            for call in reply.tool_calls
+        )
+        return (*messages, said, *results)
+    return say_to((*messages, said) if said.content or said.items else messages, text)
+
+
+def say_to(messages: Sequence[Message], text: str) -> tuple[Message, ...]:
+    """Tell the agent something at the end of a conversation.
+
+    It joins a user message that stands there: chat templates of several open models refuse two in
+    a row.
+    """
+    if messages and messages[-1].role == "user":
+        last = messages[-1]
+        return (*messages[:-1], replace(last, content=(*last.content, Text(text))))
+    return (*messages, text_message("user", text))
 
 
 def _told(reply: Reply, order: CorrectTurn, state: State, names: ToolNames, policy: Policy) -> str:

@@ -347,10 +347,10 @@ class Bound:
     "case",
     [
         Bound(SOLO, 1),
-        Bound(TWO, 14),
-        Bound(THREE, 27),
-        Bound(replace(TWO, max_answers=1), 6),
-        Bound(replace(TWO, max_answers_global=3), 8),
+        Bound(TWO, 18),
+        Bound(THREE, 33),
+        Bound(replace(TWO, max_answers=1), 10),
+        Bound(replace(TWO, max_answers_global=3), 12),
     ],
 )
 def test_the_default_call_limit_follows_from_the_rules(case: Bound) -> None:

@@ -39,7 +39,7 @@ from massgen_compat.run import (
     text_message,
 )
 from massgen_compat.turn import Phase, Reply, Tool
-from massgen_compat.workflow import ToolNames, correction, read_decisions, workflow_tools
+from massgen_compat.workflow import ToolNames, corrected, read_decisions, workflow_tools
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NAMES = ToolNames()
@@ -131,7 +131,7 @@ def turned_back(reason: Rejection, state: State) -> tuple[Message, ...]:
     order = CorrectTurn("critic", 2, Phase.EVALUATE, reason)
     if reason is Rejection.OBJECTION:
         order = replace(order, objection=Objection("policy", "Not counted: says the policy."))
-    return correction(reply, order, state, NAMES)
+    return corrected((), reply, order, state, NAMES)
 
 
 @pytest.mark.parametrize(("name", "text"), snapshots().items(), ids=snapshots().keys())
@@ -144,6 +144,14 @@ def test_agents_are_told_what_the_snapshot_says(name: str, text: str) -> None:
 
 def test_every_snapshot_belongs_to_a_phase() -> None:
     assert {path.stem for path in SNAPSHOTS.glob("*.txt")} == set(snapshots())
+
+
+def test_after_an_empty_reply_no_two_user_messages_stand_in_a_row() -> None:
+    state = after()
+    order = CorrectTurn("critic", 1, Phase.DRAFT, Rejection.NO_DECISION)
+    messages = corrected(sent(state, "critic"), Reply(), order, state, NAMES)
+    assert [message.role for message in messages] == ["system", "user", "assistant", "user"]
+    assert messages[-1].text.endswith("then make the call.")
 
 
 def test_the_stable_part_is_the_same_in_every_round() -> None:

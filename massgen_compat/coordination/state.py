@@ -48,7 +48,7 @@ class Rules:
 
 
 def call_bound(rules: Rules) -> int:
-    """The model calls of the longest run in which no decision has to be turned back.
+    """The model calls of the longest run in which each agent is turned back at most twice.
 
     Everybody drafts; each further answer sends everybody into one more evaluation; then every
     agent might have to try the presentation.
@@ -59,7 +59,8 @@ def call_bound(rules: Rules) -> int:
     further_answers = agents * (rules.max_answers - 1)
     if rules.max_answers_global is not None:
         further_answers = min(further_answers, max(0, rules.max_answers_global - agents))
-    return agents + agents * (1 + further_answers) + agents
+    drafts, evaluations, corrections = agents, agents * (1 + further_answers), 2 * agents
+    return drafts + evaluations + corrections + agents
 
 
 # What agents decide

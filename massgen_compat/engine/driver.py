@@ -63,7 +63,7 @@ from massgen_compat.turn import (
     TurnEvent,
     TurnRequest,
 )
-from massgen_compat.workflow import ToolNames, correction, read_decisions, workflow_tools
+from massgen_compat.workflow import ToolNames, corrected, read_decisions, workflow_tools
 
 
 @dataclass
@@ -156,12 +156,9 @@ class Driver:
                 self._open_round(agent)
                 self._ask(agent, number, phase)
             case CorrectTurn(agent, number, phase):
-                self._desks[agent].messages += correction(
-                    self._desks[agent].reply,
-                    effect,
-                    self._state,
-                    self._names,
-                    self._policies[agent],
+                desk, policy = self._desks[agent], self._policies[agent]
+                desk.messages = corrected(
+                    desk.messages, desk.reply, effect, self._state, self._names, policy
                 )
                 self._ask(agent, number, phase, effect)
             case CancelTurn(agent):

@@ -177,7 +177,8 @@ async def play(scenario: Scenario, api: Api, script: dict[str, Any]) -> Run:
         for event in run.events
         if isinstance(event, VoteCast | Answered) and not event.verified
     ]
-    assert all(rejections[place] for place in unverified), "nothing is waived at the first try"
+    # Nothing is waived at the first try, unless there is no call left for a second one.
+    assert run.result.limited_by == "max_calls" or all(rejections[place] for place in unverified)
     calls = sum(agent.calls for agent in run.result.agents)
     assert len(run.requests) <= calls <= BOUND
     return run
@@ -216,9 +217,10 @@ async def test_models_that_never_stop_improving_are_stopped(
     answers = [event for event in run.events if isinstance(event, Answered)]
     assert all(event.verified for event in answers if event.number == 1)
     assert {event.verified for event in answers if event.number > 1} == {verified}
-    assert max(event.number for event in answers) <= 3
+    assert max(event.number for event in answers) in {2, 3}
     assert run.result.limited_by in {None, "max_calls"}
-    assert run.result.content == "Better."
+    # At the limit the first of equals wins, and it may not have got to its second answer.
+    assert run.result.content in {"First.", "Better."}
 
 
 @pytest.mark.parametrize("api", APIS)
