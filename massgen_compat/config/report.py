@@ -16,6 +16,8 @@ from massgen_compat.config.team import build_team
 from massgen_compat.errors import ConfigError, EngineUnavailable
 from massgen_compat.policies import named
 from massgen_compat.policies.report import changes
+from massgen_compat.run import Team
+from massgen_compat.upstream.backends import resolve as resolve_backend
 
 Verdict: TypeAlias = Literal["ok", "needs_massgen", "error"]
 
@@ -36,7 +38,8 @@ _VERDICTS: Final[Mapping[Verdict, str]] = {
 class CheckReport:
     """What was found in a file. ``error`` is what ``load`` would raise; without it, all is well.
 
-    ``outline`` is ``None`` where the file could not be read as YAML.
+    ``outline`` is ``None`` where the file could not be read as YAML. ``missing`` says what the
+    environment lacks for serving it: the file itself is none the worse for that.
     """
 
     file: str
@@ -44,6 +47,7 @@ class CheckReport:
     outline: Outline | None
     findings: tuple[Finding, ...]
     error: str | None
+    missing: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -68,6 +72,7 @@ class CheckReport:
             "ok": self.ok,
             "verdict": self.verdict,
             "error": self.error,
+            "missing": self.missing,
             "model": self.outline.model if self.outline else None,
             "agents": [asdict(agent) for agent in agents],
             "counts": self.counts,
@@ -91,7 +96,7 @@ def check_text(text: str, env: Mapping[str, str], where: str) -> CheckReport:
         reading = read_config(text, where)
     except ConfigError as error:
         return _failed(where, error)
-    problems = _problems(reading, env, where)
+    problems, team = _problems(reading, env, where)
     needs_massgen = any(isinstance(problem, EngineUnavailable) for problem in problems)
     findings = reading.findings
     for problem in problems:
@@ -102,27 +107,43 @@ def check_text(text: str, env: Mapping[str, str], where: str) -> CheckReport:
         outline=reading.outline,
         findings=findings,
         error=problems[0].message if problems else None,
+        missing=_missing(team, env) if team and not problems else (),
     )
+
+
+def _missing(team: Team, env: Mapping[str, str]) -> tuple[str, ...]:
+    """What would keep the team's backends from being reached: keys, URLs."""
+    lacking: list[str] = []
+    for agent in team.agents:
+        try:
+            if agent.backend.type != "scripted":
+                resolve_backend(agent.backend, env)
+        except ConfigError as error:
+            lacking.append(f"agent {agent.id!r}: {error.message}")
+    return tuple(lacking)
 
 
 def _failed(where: str, error: ConfigError) -> CheckReport:
     return CheckReport(file=where, verdict="error", outline=None, findings=(), error=error.message)
 
 
-def _problems(reading: Reading, env: Mapping[str, str], where: str) -> list[ConfigError]:
+def _problems(
+    reading: Reading, env: Mapping[str, str], where: str
+) -> tuple[list[ConfigError], Team | None]:
     """What ``load`` raises; beside the need for MassGen also what it would raise without that."""
     problems: list[ConfigError] = []
+    team: Team | None = None
     try:
         refuse_unavailable(reading.findings, where)
     except EngineUnavailable as error:
         problems.append(error)
     except ConfigError as error:
-        return [error]
+        return [error], None
     try:
-        build_team(reading.tree, env, where)
+        team = build_team(reading.tree, env, where)
     except ConfigError as error:
         problems.append(error)
-    return problems
+    return problems, team
 
 
 def _with_problem(findings: tuple[Finding, ...], problem: ConfigError) -> tuple[Finding, ...]:
@@ -151,6 +172,9 @@ def _lines(report: CheckReport) -> Iterator[str]:
         yield from _columns(rows or [("none", "", "", "", "")])
         for name in dict.fromkeys(agent.policy for agent in report.outline.agents):
             yield from _policy_lines(name)
+    if report.missing:
+        yield f"Still to set: {len(report.missing)}"
+        yield from (f"  {each}" for each in report.missing)
     for level, title in _TITLES.items():
         if report.counts[level]:
             yield f"{title}: {report.counts[level]}"

@@ -25,6 +25,10 @@ ui: {display_type: simple}
 massgen_compat:
   model: pair
 """
+NO_KEY = (
+    "agent 'ada': backend type 'openai' has no key: set OPENAI_API_KEY, or `api_key:` in the "
+    "backend block"
+)
 ENV = {"MODEL": "of-the-environment", "KEY": "sk-of-the-environment"}
 
 
@@ -37,6 +41,8 @@ def test_a_report_for_a_terminal() -> None:
         "  ben  groq    ${MODEL}  chat       policy default",
         "policy gpt-5.2:",
         *(f"  {line}" for line in changes(resolve("gpt-5.2"))),
+        "Still to set: 1",
+        f"  {NO_KEY}",
         "Ignored: 3",
         "  line 3  agents[].backend.websocket_mode (2x)  answers over HTTP are the same",
         "  line 6  ui                                    MassGen's terminal and logs",
@@ -57,6 +63,7 @@ def test_a_report_as_json() -> None:
         "ok": True,
         "verdict": "ok",
         "error": None,
+        "missing": [NO_KEY],
         "model": "pair",
         "agents": [
             {
