@@ -6,6 +6,7 @@ The only module that imports uvicorn, and with ``MassGen`` the only reader of th
 import argparse
 import ipaddress
 import os
+import signal
 import socket
 import sys
 import threading
@@ -27,6 +28,9 @@ from massgen_compat.protocol.chat import parse
 
 FAILED, MISUSED = 1, 2
 """Exit codes: a check or a run failed; the command or its configuration is wrong."""
+
+DRAIN_SECONDS = 30
+"""How long runs that are open may go on once the server was told to stop."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("teams", nargs="*", type=Path, metavar="TEAM.yaml", help=_TEAMS_HELP)
     serve.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
-    serve.add_argument("--port", default=4000, type=int, help="port (default: %(default)s)")
+    serve.add_argument("--port", default=4000, type=_port, help=_PORT_HELP)
     serve.add_argument(
         "--no-auth",
         action="store_true",
@@ -111,6 +115,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _TEAMS_HELP = "MassGen configs; without any: one team `massgen` of two gpt-5.2 agents"
+_PORT_HELP = "port (default: %(default)s; 0: any free one)"
+
+
+def _port(text: str) -> int:
+    """uvloop takes the number modulo 65536, so it is checked here."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
+    return int(text)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -132,11 +144,26 @@ def _serve(arguments: argparse.Namespace) -> int:
     app = create_app(massgen, api_keys=keys)
 
     class Server(uvicorn.Server):
-        """Tells the app that it drains as soon as the signal comes."""
+        """Greets once it listens, and drains when it is told to stop."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            port = self.servers[0].sockets[0].getsockname()[1]
+            sys.stderr.write(_greeting(massgen, arguments.host, port, with_keys=bool(keys)))
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             app.state.draining = True
-            super().handle_exit(sig, frame)
+            if sig == signal.SIGTERM:  # uvicorn would raise it again; a drained server ends with 0
+                self.should_exit = True
+            else:
+                super().handle_exit(sig, frame)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Keep listening while runs go on, so that ``/ready`` can say that this drains."""
+            with anyio.move_on_after(DRAIN_SECONDS):
+                while self.server_state.tasks and not self.force_exit:
+                    await anyio.sleep(0.1)
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         app,
@@ -144,9 +171,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         log_level="info",
         server_header=False,
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=1,
     )
-    sys.stderr.write(_greeting(massgen, arguments.host, arguments.port, with_keys=bool(keys)))
     Server(config).run()
     return 0
 
@@ -163,6 +189,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _greeting(massgen: MassGen, host: str, port: int, *, with_keys: bool) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing binds here
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
     lines = [f"massgen-compat serves at {url}"]
     for name, team in massgen.teams.items():

@@ -147,8 +147,9 @@ class Limits:
 class TeamSettings:
     """How a team coordinates; the names are those of MassGen's ``orchestrator`` block.
 
-    Durations are seconds. ``round_timeout`` values bound one agent's turn in its first and in
-    later rounds.
+    Durations are seconds. The round timeouts bound an agent's first and its later rounds.
+    ``unverified``: what becomes of a decision that an agent's policy still objects to in the last
+    try of a round: it counts, marked as unverified, or the agent abstains.
     """
 
     voting_sensitivity: str = "lenient"
@@ -163,6 +164,7 @@ class TeamSettings:
     initial_round_timeout_seconds: float | None = None
     subsequent_round_timeout_seconds: float | None = None
     straggler_grace_seconds: float = 10.0
+    unverified: Literal["count", "discard"] = "count"
     trace: Trace = "status"
     limits: Limits = Limits()
 

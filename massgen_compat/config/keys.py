@@ -284,6 +284,7 @@ _OWN: Final = {
     **_rows(HONOURED, "the name that clients ask for", "model"),
     **_rows(HONOURED, "how much of the deliberation clients see", "trace"),
     **_rows(HONOURED, "how long stragglers have once a majority agrees", "straggler_grace_seconds"),
+    **_rows(HONOURED, "whether a decision without its evaluations counts at last", "unverified"),
     **_rows(HONOURED, "the wire to all agents that do not choose one", "api"),
     **_rows(HONOURED, "the model policy of all agents that do not name one", "policy"),
     "engine": Row(HONOURED, "what executes a run", judge_engine),

@@ -190,6 +190,7 @@ def _settings(root: Fields, own: Fields) -> TeamSettings:
         "initial_round_timeout_seconds": timeouts.seconds("initial_round_timeout_seconds"),
         "subsequent_round_timeout_seconds": timeouts.seconds("subsequent_round_timeout_seconds"),
         "straggler_grace_seconds": own.seconds("straggler_grace_seconds", least=0),
+        "unverified": own.choice("unverified", ("count", "discard")),
         "trace": own.choice("trace", get_args(Trace)),
     }
     settings = TeamSettings(**_without_none(given), limits=_limits(own, timeouts))

@@ -57,6 +57,7 @@ def rules_of(team: Team, policies: Mapping[str, Policy]) -> Rules:
         grace_seconds=settings.straggler_grace_seconds,
         deadline_seconds=settings.limits.deadline_seconds,
         max_calls=settings.limits.max_calls,
+        waive_objections=settings.unverified == "count",
         message_drafts=frozenset(
             agent for agent, policy in policies.items() if policy.draft_as_message
         ),

@@ -126,6 +126,8 @@ def _status(event: RunEvent) -> str | None:
             return (
                 f"{event.agent} works without {', '.join(event.parameters)} (its model's policy)."
             )
+        case TurnFinished(effort_asked=str(asked), effort=str(used)) if asked != used:
+            return f"{event.agent} was to work with effort {asked}, and its model used {used}."
         case (
             RunStarted()
             | TurnStarted()

@@ -97,6 +97,7 @@ class Setting:
         ),
         Setting("massgen_compat: {trace: full}", "trace", "full"),
         Setting("massgen_compat: {straggler_grace_seconds: 0}", "straggler_grace_seconds", 0.0),
+        Setting("massgen_compat: {unverified: discard}", "unverified", "discard"),
     ],
     ids=lambda case: case.text,
 )
@@ -365,3 +366,13 @@ def test_no_error_shows_a_value_of_the_environment_or_a_key() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(text, env, "team.yaml")
     assert "sk-" not in caught.value.message
+
+
+def test_a_team_names_a_policy_for_all_agents_that_name_none() -> None:
+    text = """
+    agents:
+    - {id: a, backend: {type: openai, model: ours}}
+    - {id: b, backend: {type: openai, model: ours}, massgen_compat: {policy: default}}
+    massgen_compat: {policy: gpt-5.2}
+    """
+    assert [agent.policy for agent in team(text).agents] == ["gpt-5.2", "default"]

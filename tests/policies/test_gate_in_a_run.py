@@ -20,7 +20,7 @@ from massgen_compat.events import (
     VoteCast,
 )
 from massgen_compat.policies import DEFAULT, Policy, Submission, resolve
-from massgen_compat.run import Agent, RunRequest, Team, text_message
+from massgen_compat.run import Agent, RunRequest, Team, TeamSettings, text_message
 from massgen_compat.turn import HostedToolUsed, Phase, Reply, TurnEvent, TurnRequest
 from tests.fakes import COST, Model, answer, call, say
 
@@ -65,9 +65,10 @@ async def run(
     policy: Policy = GATED,
     request: RunRequest = QUESTION,
     policy_of: Callable[[Agent], Policy] | None = None,
+    settings: TeamSettings | None = None,
 ) -> list[RunEvent]:
     engine = LocalEngine(lambda agent: models[agent.id], policy_of or (lambda _: policy))
-    team = Team("team", [Agent(name, model="gpt-5.2") for name in models])
+    team = Team("team", [Agent(name, model="gpt-5.2") for name in models], settings=settings)
     with anyio.fail_after(5):
         async with engine.stream(team, request, run_id="r") as events:
             return [event async for event in events]
@@ -142,6 +143,18 @@ async def test_a_model_that_only_ever_submits_is_counted_as_unverified_at_last()
     assert [event.verified for event in of_a] == [False, False]
     assert content(events) == "Because."
     assert len(model.requests) == 7
+
+
+async def test_a_team_may_discard_what_is_unverified() -> None:
+    def unjust(request: TurnRequest) -> list[TurnEvent]:
+        if request.phase is Phase.EVALUATE:
+            return [call("vote", '{"agent_id": "agent1", "evaluations": []}')]
+        return diligent(request)
+
+    models = {"a": Model(unjust), "b": Model(diligent)}
+    events = await run(models, settings=TeamSettings(unverified="discard"))
+    assert [event.agent for event in events if isinstance(event, Abstained)] == ["a"]
+    assert [event.voter for event in events if isinstance(event, VoteCast)] == ["b"]
 
 
 async def test_the_last_try_offers_only_what_was_meant_and_asks_for_more_effort() -> None:

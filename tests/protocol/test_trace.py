@@ -11,6 +11,7 @@ from massgen_compat.events import (
     AgentText,
     Answered,
     HostedToolCalled,
+    ParametersDropped,
     PresentationStarted,
     RunEvent,
     RunStarted,
@@ -52,6 +53,18 @@ class Told:
     line: str
 
 
+def finished(asked: str | None, used: str | None) -> TurnFinished:
+    return TurnFinished(
+        agent="a",
+        round=1,
+        phase=Phase.DRAFT,
+        usage=None,
+        model=None,
+        effort=used,
+        effort_asked=asked,
+    )
+
+
 LINES = [
     Told(answered(), "a answered.\n"),
     Told(answered(number=2), "a answered again (2).\n"),
@@ -91,8 +104,16 @@ LINES = [
     ),
     Told(PresentationStarted(agent="a"), "a writes the final message.\n"),
     Told(TurnStarted(agent="a", round=1, phase=Phase.DRAFT), ""),
+    Told(finished(None, "medium"), ""),
+    Told(finished("medium", None), ""),
+    Told(finished("medium", "medium"), ""),
     Told(
-        TurnFinished(agent="a", round=1, phase=Phase.DRAFT, usage=None, model=None, effort=None), ""
+        finished("medium", "none"),
+        "a was to work with effort medium, and its model used none.\n",
+    ),
+    Told(
+        ParametersDropped(agent="a", parameters=("temperature", "top_p")),
+        "a works without temperature, top_p (its model's policy).\n",
     ),
     Told(wrote("a", "secret draft"), ""),
     Told(AgentReasoning(agent="a", round=1, text="hm"), ""),
