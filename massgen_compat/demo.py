@@ -20,7 +20,7 @@ Serving = Callable[[Any], AbstractContextManager[str]]
 
 QUESTION = "Why is the sky blue, and why are sunsets red?"
 
-DIM, BOLD, PLAIN = "\033[2m", "\033[1m", "\033[0m"
+_CODES = {"dim": "\033[2m", "bold": "\033[1m"}
 
 _FIRST = "Air scatters blue light more than red light."
 _SECOND = (
@@ -101,12 +101,13 @@ def _teams(upstream: str) -> tuple[Team, Team]:
 
 
 def _ask(client: OpenAI, model: str, screen: TextIO) -> None:
-    screen.write(f"\n{BOLD}{model}{PLAIN} is asked: {QUESTION}\n")
+    screen.write(f"\n{_styled('bold', f'{model} is asked: {QUESTION}', screen)}\n")
     chunks = client.chat.completions.create(
         model=model,
         messages=[{"role": "user", "content": QUESTION}],
         stream=True,
         stream_options={"include_usage": True},
+        extra_body={"massgen": {"trace": "full"}},
     )
     answering = False
     for chunk in chunks:
@@ -114,10 +115,15 @@ def _ask(client: OpenAI, model: str, screen: TextIO) -> None:
             told = getattr(choice.delta, "reasoning_content", None)
             said = choice.delta.content
             if told:
-                screen.write(f"{DIM}{told}{PLAIN}")
+                screen.write(_styled("dim", told, screen))
             if said:
                 screen.write(said if answering else f"\n{said}")
                 answering = True
             screen.flush()
         if chunk.usage:
-            screen.write(f"\n{DIM}{chunk.usage.total_tokens} tokens in the whole run{PLAIN}\n")
+            spent = f"{chunk.usage.total_tokens} tokens in the whole run"
+            screen.write(f"\n{_styled('dim', spent, screen)}\n")
+
+
+def _styled(style: str, text: str, screen: TextIO) -> str:
+    return f"{_CODES[style]}{text}\033[0m" if screen.isatty() else text
