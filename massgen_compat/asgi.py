@@ -33,8 +33,12 @@ from massgen_compat.protocol.errors import ErrorReply
 
 logger = logging.getLogger("massgen_compat")
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""As vLLM's default; images as ``data:`` URLs need some."""
+MAX_BODY_BYTES = 20 * 1024 * 1024
+"""Images as ``data:`` URLs need some; nobody's conversation needs more."""
+
+DISCARDED_BODIES = 4
+"""How many times the limit is read, and thrown away, so that a client gets to see its 413: most
+report a broken connection instead when the answer comes while they still send."""
 
 HEARTBEAT_SECONDS = 10.0
 """Some clients give up after a minute of silence and start the run again."""
@@ -155,10 +159,13 @@ class _Service:
         size = 0
         async for piece in request.stream():
             size += len(piece)
-            if size > self._max_body_bytes:
-                return None
-            pieces.append(piece)
-        return b"".join(pieces)
+            if size > self._max_body_bytes * DISCARDED_BODIES:
+                break
+            if size <= self._max_body_bytes:
+                pieces.append(piece)
+            else:
+                pieces.clear()
+        return b"".join(pieces) if size <= self._max_body_bytes else None
 
 
 # Runs as responses: opened and closed by one task, so that a disconnect ends them at once

@@ -42,6 +42,7 @@ from massgen_compat.turn import Phase
 
 TWO = Rules(agents=("a", "b"))
 THREE = Rules(agents=("a", "b", "c"))
+SOLO = Rules(agents=("a",), solo=True)
 
 
 def play(rules: Rules, *signals: Signal) -> Transition:
@@ -246,6 +247,10 @@ def test_when_nobody_is_left_the_run_fails_or_reuses_an_answer() -> None:
     assert ending(run) == Complete("answer")
 
 
+def test_an_agent_alone_that_fails_fails_the_run_and_no_limit_is_blamed() -> None:
+    assert ending(play(SOLO, Failed("a", 1))) == Abort(None)
+
+
 def test_a_presenter_is_replaced_before_its_first_token_only() -> None:
     decided = play(TWO, *drafts(TWO), votes("a", "b"), votes("b", "b")).state
     replaced = step(decided, Failed("b", 3))
@@ -260,9 +265,6 @@ class Stopped:
     signals: tuple[Signal, ...]
     ending: Effect
     rules: Rules = TWO
-
-
-SOLO = Rules(agents=("a",), solo=True)
 
 
 @pytest.mark.parametrize("stop", [Elapsed(RunTimer()), LimitReached("deadline_seconds")])

@@ -313,6 +313,7 @@ BAD = {
     "unknown model object": Bad(404, "model_not_found", path="/v1/models/nobody"),
     "wrong method": Bad(405, "method_not_supported", method="PUT", body={}),
     "a body that is too large": Bad(413, "request_too_large", body=b" " * 2_000_001),
+    "a body that is three times too large": Bad(413, "request_too_large", body=b" " * 6_000_000),
 }
 
 
@@ -491,3 +492,11 @@ def test_the_agents_models_stay_out_of_each_others_requests() -> None:
         for request in model.requests:
             seen = [q for q in questions if any(q in m.text for m in request.messages)]
             assert len(seen) == 1
+
+
+def test_a_body_of_thirty_megabytes_is_too_large_by_default(plain: str) -> None:
+    text = "x" * 30_000_000
+    with sdk(plain) as client, pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(model="team", messages=[{"role": "user", "content": text}])
+    assert (caught.value.status_code, caught.value.code) == (413, "request_too_large")
+    assert ask(plain, body=CHAT).status == 200

@@ -259,9 +259,9 @@ def _present(state: State) -> Transition:
     order = sorted(
         state.living, key=lambda seat: rank.index(seat.agent) if seat.agent in rank else len(rank)
     )
-    out_of_calls = state.calls >= state.rules.call_limit
-    if not order or out_of_calls:
-        state = replace(state, limited_by="max_calls" if out_of_calls else state.limited_by)
+    if order and state.calls >= state.rules.call_limit:
+        state, order = replace(state, limited_by="max_calls"), []
+    if not order:
         return _complete_with_answer(state) if state.winner else _abort(state, state.limited_by)
     presenter = order[0]
     state = replace(state, stage=Stage.PRESENTING, presenter=presenter.agent, began=False)
