@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.name not in {"starlette", "uvicorn"}:
             raise
         return _fail(f"{error.name} is not installed: pip install 'massgen-compat[server]'")
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the exit
+        return FAILED
     except KeyboardInterrupt:
         return 130
 
@@ -161,7 +164,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """Keep listening while runs go on, so that ``/ready`` can say that this drains."""
             with anyio.move_on_after(DRAIN_SECONDS):
-                while self.server_state.tasks and not self.force_exit:
+                while self.server_state.tasks and not self.force_exit:  # noqa: ASYNC110 - uvicorn's
                     await anyio.sleep(0.1)
             await super().shutdown(sockets)
 
@@ -171,7 +174,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         log_level="info",
         server_header=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=1,  # after DRAIN_SECONDS
     )
     Server(config).run()
     return 0

@@ -13,7 +13,16 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from massgen_compat.run import AgentUsage, Answer, FinishReason, RunResult, Team, Usage, Vote
+from massgen_compat.run import (
+    AgentUsage,
+    Answer,
+    FinishReason,
+    RunResult,
+    Team,
+    ToolCall,
+    Usage,
+    Vote,
+)
 from massgen_compat.turn import Reply
 
 TELLING: tuple[type[MassGenError], ...] = (
@@ -80,6 +89,7 @@ class Ledger:
         state: State,
         content: str | None,
         refusal: str | None,
+        tool_calls: tuple[ToolCall, ...],
         finish_reason: FinishReason,
         final: Reply | None,
     ) -> RunResult:
@@ -89,7 +99,7 @@ class Ledger:
             team=self._team.name,
             content=content,
             refusal=refusal,
-            tool_calls=(),
+            tool_calls=tool_calls,
             finish_reason=finish_reason,
             winner=state.winner or state.rules.agents[0],
             presenter=state.presenter,

@@ -10,12 +10,13 @@ The wording is this project's own; the protocol is MassGen's (anonymous agents, 
 - Text of peers is data: it stands between fences that it cannot contain.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 
 from massgen_compat.coordination import Seat, State, label
 from massgen_compat.policies import DEFAULT, Policy
-from massgen_compat.run import Agent, Message, Team, text_message
+from massgen_compat.run import Agent, Message, Team, Tool, text_message
 from massgen_compat.turn import Phase
 from massgen_compat.workflow import ToolNames, say_to
 
@@ -40,7 +41,11 @@ STANDARDS = {
 
 
 def conversation(
-    team: Team, agent: Agent, messages: Sequence[Message], policy: Policy = DEFAULT
+    team: Team,
+    agent: Agent,
+    messages: Sequence[Message],
+    policy: Policy = DEFAULT,
+    tools: Sequence[Tool] = (),
 ) -> tuple[Message, ...]:
     """The stable part of all of an agent's turns: its system message and the client's messages.
 
@@ -51,7 +56,7 @@ def conversation(
     while opening < len(messages) and messages[opening].role in {"system", "developer"}:
         opening += 1
     application = "\n\n".join(message.text for message in messages[:opening])
-    system = _system_text(team, agent, application, policy)
+    system = _system_text(team, agent, application, policy, tools)
     head = (text_message("system", system),) if system else ()
     return head + tuple(messages[opening:])
 
@@ -62,7 +67,9 @@ def solo_conversation(agent: Agent, messages: Sequence[Message]) -> tuple[Messag
     return own + tuple(messages)
 
 
-def _system_text(team: Team, agent: Agent, application: str, policy: Policy) -> str:
+def _system_text(
+    team: Team, agent: Agent, application: str, policy: Policy, tools: Sequence[Tool]
+) -> str:
     sections: list[str] = []
     if agent.system_message:
         sections.append(f"# Your role\n\n{agent.system_message.strip()}")
@@ -73,6 +80,8 @@ def _system_text(team: Team, agent: Agent, application: str, policy: Policy) -> 
     )
     if policy.section:
         sections.append(policy.section)
+    if tools:
+        sections.append(f"# Tools of the user's application\n\n{_TOOLS}\n\n{_described(tools)}")
     if application:
         fence = _fence([application])
         sections.append(
@@ -80,6 +89,21 @@ def _system_text(team: Team, agent: Agent, application: str, policy: Policy) -> 
             f"gets.\n\n{fence} application {fence}\n{application}\n{fence} end {fence}"
         )
     return "\n\n".join(sections)
+
+
+_TOOLS = """\
+The user's application runs these tools, and only the agent who presents can call them. If the \
+next step needs one, propose the calls in your answer, with arguments and the reason, instead of \
+guessing what they would return. The message may be nothing but such calls."""
+
+
+def _described(tools: Sequence[Tool]) -> str:
+    blocks: list[str] = []
+    for tool in tools:
+        parameters = json.dumps(tool.parameters, ensure_ascii=False, separators=(",", ":"))
+        description = f": {tool.description.strip()}" if tool.description.strip() else ""
+        blocks.append(f"- {tool.name}{description}\n  parameters: {parameters}")
+    return "\n".join(blocks)
 
 
 _WORKFLOW = """\
@@ -103,11 +127,12 @@ def turn_messages(
     agent: str,
     names: ToolNames,
     policy: Policy = DEFAULT,
+    tools: Sequence[Tool] = (),
 ) -> tuple[Message, ...]:
     """The messages of a turn that starts now: the stable part, then the briefing."""
     seat = next(seat for seat in state.seats if seat.agent == agent)
     if state.presenter == agent:
-        text = _present_briefing(team, state, seat)
+        text = _present_briefing(team, state, seat, tools)
     elif seat.phase is Phase.EVALUATE:
         text = _evaluate_briefing(state, seat, names, policy)
     else:
@@ -155,7 +180,7 @@ Compare every answer above with the request: what is right, what is wrong, what 
 end the round with exactly one call:"""
 
 
-def _present_briefing(team: Team, state: State, seat: Seat) -> str:
+def _present_briefing(team: Team, state: State, seat: Seat, tools: Sequence[Tool]) -> str:
     parts = [Phase.PRESENT.heading(seat.round)]
     if state.winner is not None:
         parts.insert(0, _quoted_answers(state, state.winner))
@@ -168,11 +193,30 @@ def _present_briefing(team: Team, state: State, seat: Seat) -> str:
             "others only what makes it better."
         )
         parts.append(basis)
-    parts.append(
-        "Write the final message to the user now. It is all that the user reads: it answers the "
-        "request completely by itself and does not mention agents, answers, rounds or votes."
-    )
+    if tools:
+        parts.append(_CALL_OR_WRITE)
+    parts.append(_WRITE)
     return "\n\n".join(parts)
+
+
+_CALL_OR_WRITE = """\
+If the next step is to use tools of the user's application, call them now, without any text before \
+the calls. Otherwise:"""
+
+_WRITE = """\
+Write the final message to the user now. It is all that the user reads: it answers the request \
+completely by itself and does not mention agents, answers, rounds or votes."""
+
+
+def resumed_messages(stable: Sequence[Message], tools: Sequence[Tool]) -> tuple[Message, ...]:
+    """The messages of a presenter that goes on alone after the results of its tool calls."""
+    parts = [Phase.PRESENT.heading(1), _RESUME, *([_CALL_OR_WRITE] if tools else []), _WRITE]
+    return say_to(stable, "\n\n".join(parts))
+
+
+_RESUME = (
+    "You present for the agents. The results of the tool calls that you made stand above. Go on."
+)
 
 
 def _quoted_answers(state: State, last: str) -> str:

@@ -68,6 +68,26 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function tool that a model may call; ``parameters`` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: Json = field(hash=False)
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """The choice of one tool: the model has to call it."""
+
+    name: str
+
+
+ToolChoice: TypeAlias = Literal["auto", "required", "none"] | NamedTool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message of a conversation, in its place and with nothing flattened.
 
@@ -149,7 +169,8 @@ class TeamSettings:
 
     Durations are seconds. The round timeouts bound an agent's first and its later rounds.
     ``unverified``: what becomes of a decision that an agent's policy still objects to in the last
-    try of a round: it counts, marked as unverified, or the agent abstains.
+    try of a round: it counts, marked as unverified, or the agent abstains. ``tool_rounds``: after
+    so many steps with client tools the team decides again; ``None``: the presenter goes on alone.
     """
 
     voting_sensitivity: str = "lenient"
@@ -165,6 +186,7 @@ class TeamSettings:
     subsequent_round_timeout_seconds: float | None = None
     straggler_grace_seconds: float = 10.0
     unverified: Literal["count", "discard"] = "count"
+    tool_rounds: int | None = None
     trace: Trace = "status"
     limits: Limits = Limits()
 
@@ -204,13 +226,17 @@ class RunRequest:
     """One request to one team.
 
     ``agent_params`` go to every agent's model, ``presenter_params`` only to the turn that writes
-    the final message; both use Chat Completions names and are allow-listed by the parser.
+    the final message; both use Chat Completions names and are allow-listed by the parser. ``tools``
+    are the client's: agents know them, the presenter may call them, nothing here executes them.
     """
 
     team: str
     messages: tuple[Message, ...]
     agent_params: Json = field(default_factory=dict[str, Any], hash=False)
     presenter_params: Json = field(default_factory=dict[str, Any], hash=False)
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
     trace: Trace | None = None
 
 

@@ -8,9 +8,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from massgen_compat.run import FinishReason, Json, Message, ToolCall, Usage
+from massgen_compat.run import (
+    FinishReason,
+    Json,
+    Message,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Usage,
+)
 
 
 class Phase(StrEnum):
@@ -23,19 +31,6 @@ class Phase(StrEnum):
     def heading(self, number: int) -> str:
         """The line that opens the instructions of a round, e.g. ``## Round 2: evaluate``."""
         return f"## Round {number}: {self.value}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """A function tool that the model may call; ``parameters`` is a JSON schema."""
-
-    name: str
-    description: str
-    parameters: Json = field(hash=False)
-    strict: bool = False
-
-
-ToolChoice: TypeAlias = Literal["auto", "required", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The workflow tools: what ends a round, how a reply is read, how it is turned back. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -18,8 +18,8 @@ from massgen_compat.coordination import (
 )
 from massgen_compat.policies import DEFAULT, Policy, Submission
 from massgen_compat.policies.gate import evaluations_schema
-from massgen_compat.run import Message, Text, ToolCall, text_message
-from massgen_compat.turn import Phase, Reply, Tool
+from massgen_compat.run import Message, Text, Tool, ToolCall, text_message
+from massgen_compat.turn import Phase, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,17 @@ class ToolNames:
 
     new_answer: str = "new_answer"
     vote: str = "vote"
+
+    @classmethod
+    def beside(cls, tools: Iterable[Tool]) -> "ToolNames":
+        """Names that no tool of the client has."""
+        taken = {tool.name for tool in tools}
+        given: list[str] = []
+        for name in ("new_answer", "vote"):
+            while name in taken:
+                name = f"massgen_{name}"  # noqa: PLW2901 - the name gives way until it is free
+            given.append(name)
+        return cls(*given)
 
 
 def workflow_tools(

@@ -22,6 +22,7 @@ ALLOWED = {
     "run": set[str](),
     "errors": set[str](),
     "turn": {"run"},
+    "tools": {"run"},
     "events": {"run", "turn"},
     "coordination": {"run", "turn", "events"},
     "policies": {"run", "turn", "coordination", "errors"},
@@ -30,7 +31,7 @@ ALLOWED = {
     "ledger": {"run", "turn", "coordination", "errors", "policies"},
     "engine": {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
-        "policies",
+        "policies", "tools",
     },
     "protocol": {"run", "turn", "events", "errors"},
     "upstream": {"run", "turn", "errors", "policies"},
@@ -39,7 +40,17 @@ ALLOWED = {
 }  # fmt: skip
 """For each part of the package, the parts that it may import. The rest may import anything."""
 
-PURE = ("run", "errors", "turn", "events", "coordination", "policies", "workflow", "prompts")
+PURE = (
+    "run",
+    "errors",
+    "turn",
+    "tools",
+    "events",
+    "coordination",
+    "policies",
+    "workflow",
+    "prompts",
+)
 IMPURE = {"anyio", "asyncio", "openai", "time", "random", "os", "logging", "socket", "secrets"}
 
 ONLY_IN = {

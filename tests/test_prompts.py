@@ -27,7 +27,13 @@ from massgen_compat.coordination import (
     begin,
     step,
 )
-from massgen_compat.prompts import conversation, solo_conversation, turn_messages
+from massgen_compat.policies import resolve
+from massgen_compat.prompts import (
+    conversation,
+    resumed_messages,
+    solo_conversation,
+    turn_messages,
+)
 from massgen_compat.run import (
     Agent,
     Image,
@@ -35,10 +41,11 @@ from massgen_compat.run import (
     Team,
     TeamSettings,
     Text,
+    Tool,
     ToolCall,
     text_message,
 )
-from massgen_compat.turn import Phase, Reply, Tool
+from massgen_compat.turn import Phase, Reply
 from massgen_compat.workflow import ToolNames, corrected, read_decisions, workflow_tools
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -102,6 +109,11 @@ def tools_of(state: State, agent: str) -> tuple[Tool, ...]:
 
 
 SYNTHESIS = Team("t", TEAM.agents, settings=TeamSettings(final_answer_strategy="synthesize"))
+GATED = resolve("gpt-5.2")
+TOOLS = (
+    Tool(name="read_file", description="Read a file.", parameters={"type": "object"}),
+    Tool(name="ls", description="", parameters={"type": "object", "properties": {}}),
+)
 CAPPED = Rules(agents=("critic", "poet"), max_answers=1)
 
 
@@ -115,10 +127,23 @@ def snapshots() -> dict[str, str]:
         "evaluate-capped": shown(sent(capped, "critic")[-1:], tools_of(capped, "critic")),
         "present": shown(sent(present, "critic"), tools_of(present, "critic")),
         "present-synthesis": shown(sent(present, "critic", SYNTHESIS)[-1:]),
+        "tools": shown(conversation(TEAM, TEAM.agents[1], CHAT, tools=TOOLS)[:1]),
+        "present-tools": shown(
+            turn_messages(CHAT, TEAM, present, "critic", NAMES, tools=TOOLS)[-1:]
+        ),
+        "resumed": shown(resumed_messages(CHAT, TOOLS)[-1:]),
+        "draft-gated": shown(gated(draft)),
+        "evaluate-gated": shown(gated(evaluate), workflow_tools(evaluate, "poet", NAMES, GATED)),
         "corrections": "".join(
             f"{reason.value}\n{shown(turned_back(reason, evaluate))}" for reason in Rejection
         ),
     }
+
+
+def gated(state: State) -> tuple[Message, ...]:
+    """What an agent under the policy of gpt-5.2 is sent."""
+    stable = conversation(TEAM, TEAM.agents[1], CHAT, GATED)
+    return turn_messages(stable, TEAM, state, "poet", NAMES, GATED)
 
 
 def turned_back(reason: Rejection, state: State) -> tuple[Message, ...]:

@@ -288,7 +288,7 @@ _OWN: Final = {
     **_rows(HONOURED, "the wire to all agents that do not choose one", "api"),
     **_rows(HONOURED, "the model policy of all agents that do not name one", "policy"),
     "engine": Row(HONOURED, "what executes a run", judge_engine),
-    "tool_rounds": _LATER,
+    **_rows(HONOURED, "who goes on with the results of client tools", "tool_rounds"),
     "background_agent": _LATER,
 }
 

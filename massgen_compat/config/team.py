@@ -175,6 +175,18 @@ def _expand(config: Fields, key: str, value: Any, env: Mapping[str, str]) -> Any
 # Settings
 
 
+def _tool_rounds(own: Fields) -> int | None:
+    """``presenter``: it goes on alone; ``team``: the team decides every step; ``every_n:3``."""
+    text = own.text("tool_rounds") or "presenter"
+    if text in {"presenter", "team"}:
+        return 1 if text == "team" else None
+    found = re.fullmatch(r"every_n:([1-9]\d{0,3})", text)
+    if found is None:
+        expected = "must be `presenter`, `team` or `every_n:` and a number, as in `every_n:3`"
+        own.refuse("tool_rounds", expected)
+    return int(found[1])
+
+
 def _settings(root: Fields, own: Fields) -> TeamSettings:
     rules, timeouts = root.inner("orchestrator"), root.inner("timeout_settings")
     given: dict[str, Any] = {
@@ -191,6 +203,7 @@ def _settings(root: Fields, own: Fields) -> TeamSettings:
         "subsequent_round_timeout_seconds": timeouts.seconds("subsequent_round_timeout_seconds"),
         "straggler_grace_seconds": own.seconds("straggler_grace_seconds", least=0),
         "unverified": own.choice("unverified", ("count", "discard")),
+        "tool_rounds": _tool_rounds(own),
         "trace": own.choice("trace", get_args(Trace)),
     }
     settings = TeamSettings(**_without_none(given), limits=_limits(own, timeouts))

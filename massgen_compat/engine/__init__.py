@@ -16,6 +16,7 @@ from massgen_compat.engine.driver import Driver
 from massgen_compat.events import RunEvent
 from massgen_compat.policies import DEFAULT, Policy
 from massgen_compat.run import Agent, RunRequest, Team
+from massgen_compat.tools import presenter_of
 from massgen_compat.turn import ModelClient
 
 EVENT_BUFFER = 64
@@ -39,18 +40,24 @@ class Engine(Protocol):
         ...
 
 
-def rules_of(team: Team, policies: Mapping[str, Policy]) -> Rules:
-    """A team's settings, and its agents' policies, as rules of the coordination."""
+def rules_of(team: Team, policies: Mapping[str, Policy], resumed_by: int | None = None) -> Rules:
+    """A team's settings, and its agents' policies, as rules of the coordination.
+
+    ``resumed_by`` is the place of the agent that goes on alone with the results of its tool calls;
+    the others only step in for it.
+    """
     settings = team.settings
+    first = resumed_by or 0
+    agents = tuple(agent.id for agent in team.agents)
     return Rules(
-        agents=tuple(agent.id for agent in team.agents),
+        agents=agents[first:] + agents[:first],
         max_answers=settings.max_new_answers_per_agent,
         max_answers_global=settings.max_new_answers_global,
         novelty=NOVELTY[settings.answer_novelty_requirement],
         lead_cap=settings.fairness_lead_cap_answers,
         defer_voting=settings.defer_voting_until_all_answered,
         skip_voting=settings.skip_voting,
-        solo=len(team.agents) == 1 or settings.skip_coordination_rounds,
+        solo=len(agents) == 1 or settings.skip_coordination_rounds or resumed_by is not None,
         strategy=settings.final_answer_strategy,
         first_round_seconds=settings.initial_round_timeout_seconds,
         later_round_seconds=settings.subsequent_round_timeout_seconds,
@@ -86,11 +93,13 @@ class LocalEngine:
         models = {agent.id: self._connect(agent) for agent in team.agents}
         policies = {agent.id: self._policy_of(agent) for agent in team.agents}
         events, reader = anyio.create_memory_object_stream[RunEvent](EVENT_BUFFER)
+        place = presenter_of(team, request.messages)
         driver = Driver(
             team=team,
             request=request,
             run_id=run_id,
-            rules=rules_of(team, policies),
+            rules=rules_of(team, policies, place),
+            resumed=place is not None and len(team.agents) > 1,
             models=models,
             policies=policies,
             events=events,

@@ -4,8 +4,9 @@ It is dull on purpose: every rule of the coordination stands in ``coordination``
 ``prompts`` and ``workflow``. Each turn is a task with a cancel scope of its own.
 """
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import anyio
@@ -40,6 +41,7 @@ from massgen_compat.events import (
     HostedToolCalled,
     MessageRefusal,
     MessageText,
+    MessageToolCall,
     ParametersDropped,
     RunCompleted,
     RunEvent,
@@ -49,8 +51,21 @@ from massgen_compat.events import (
 from massgen_compat.ledger import Ledger, most_telling
 from massgen_compat.policies import Policy
 from massgen_compat.policies.request import stronger
-from massgen_compat.prompts import conversation, solo_conversation, turn_messages
-from massgen_compat.run import FinishReason, Message, RunRequest, Team
+from massgen_compat.prompts import (
+    conversation,
+    resumed_messages,
+    solo_conversation,
+    turn_messages,
+)
+from massgen_compat.run import (
+    FinishReason,
+    Message,
+    NamedTool,
+    RunRequest,
+    Team,
+    ToolCall,
+)
+from massgen_compat.tools import call_id
 from massgen_compat.turn import (
     CallPiece,
     HostedToolUsed,
@@ -88,6 +103,7 @@ class Driver:
         request: RunRequest,
         run_id: str,
         rules: Rules,
+        resumed: bool,
         models: dict[str, ModelClient],
         policies: Mapping[str, Policy],
         events: MemoryObjectSendStream[RunEvent],
@@ -100,18 +116,21 @@ class Driver:
         self._policies = policies
         self._events = events
         self._watched = (request.trace or team.settings.trace) == "full"
-        self._names = ToolNames()
+        self._names = ToolNames.beside(request.tools)
+        self._resumed = resumed
+        self._call_ids: dict[int, str] = {}
         self._ledger = Ledger(team)
         self._failures: list[MassGenError] = []
         self._told_drops: set[str] = set()
         self._message: list[str] = []
+        self._began = False
         self._final: Reply | None = None
         self._ending: Complete | Abort = Abort()
         self._desks = {
             agent.id: _Desk(
                 solo_conversation(agent, request.messages)
-                if rules.solo
-                else conversation(team, agent, request.messages, policies[agent.id])
+                if rules.solo and not resumed
+                else conversation(team, agent, request.messages, policies[agent.id], request.tools)
             )
             for agent in team.agents
         }
@@ -173,11 +192,15 @@ class Driver:
     def _open_round(self, agent: str) -> None:
         desk, policy = self._desks[agent], self._policies[agent]
         desk.text, desk.effort = "", None
-        desk.messages = (
-            desk.stable
-            if self._state.rules.solo
-            else turn_messages(desk.stable, self._team, self._state, agent, self._names, policy)
-        )
+        tools = self._request.tools
+        if self._resumed:
+            desk.messages = resumed_messages(desk.stable, tools)
+        elif self._state.rules.solo:
+            desk.messages = desk.stable
+        else:
+            desk.messages = turn_messages(
+                desk.stable, self._team, self._state, agent, self._names, policy, tools
+            )
 
     def _ask(self, agent: str, number: int, phase: Phase, order: CorrectTurn | None = None) -> None:
         """Start a model call. ``order`` is the correction that it answers, if it does."""
@@ -186,8 +209,10 @@ class Driver:
         self._ledger.called(agent)
         tools = workflow_tools(self._state, agent, self._names, policy)
         params = dict(self._request.agent_params)
-        if phase is Phase.PRESENT:
+        presenting = phase is Phase.PRESENT
+        if presenting:
             params |= self._request.presenter_params
+            tools = self._request.tools
         if order is not None and order.last and order.objection is not None:
             # The last try: only the tool that was meant, and one step more effort (gpt-5.2.md, L3).
             meant = {"vote": self._names.vote, "new_answer": self._names.new_answer}
@@ -201,7 +226,10 @@ class Driver:
             phase=phase,
             messages=desk.messages,
             tools=tools,
-            parallel_tool_calls=False if policy.serial_decisions and tools else None,
+            tool_choice=self._request.tool_choice if presenting else None,
+            parallel_tool_calls=self._request.parallel_tool_calls
+            if presenting
+            else (False if policy.serial_decisions and tools else None),
             params=params,
         )
         if policy.prepare is not None:
@@ -264,7 +292,9 @@ class Driver:
                 effort_asked=reply.effort_asked,
             )
         )
-        if request.phase is Phase.PRESENT and not (reply.text.strip() or reply.refusal):
+        if request.phase is Phase.PRESENT and not (
+            reply.text.strip() or reply.refusal or (reply.tool_calls and self._request.tools)
+        ):
             raise UpstreamMalformed("the model wrote an empty message")
         return reply
 
@@ -277,14 +307,32 @@ class Driver:
 
     async def _hear_presenter(self, request: TurnRequest, piece: TurnEvent) -> None:
         match piece:
+            case CallPiece() if self._request.tools:
+                await self._begin(request)
+                await self._emit(self._call_piece(request.agent, piece))
             case TextPiece(text) | RefusalPiece(text) if text:
-                if not self._message:
-                    await self._signals.send(Began(request.agent, request.round))
+                await self._begin(request)
                 self._message.append(text)
                 is_text = isinstance(piece, TextPiece)
                 await self._emit(MessageText(text=text) if is_text else MessageRefusal(text=text))
             case _:
                 await self._hear_aside(request, piece)
+
+    async def _begin(self, request: TurnRequest) -> None:
+        """Note the presenter's first token: from now on nobody else can present."""
+        if not self._began:
+            self._began = True
+            await self._signals.send(Began(request.agent, request.round))
+
+    def _call_piece(self, agent: str, piece: CallPiece) -> MessageToolCall:
+        """A fragment of a client tool call, under an id that tells who made it."""
+        if piece.index not in self._call_ids:
+            place = [member.id for member in self._team.agents].index(agent)
+            self._call_ids[piece.index] = call_id(place, secrets.token_hex(12))
+        name = self._call_ids[piece.index] if piece.id is not None else None
+        return MessageToolCall(
+            index=piece.index, arguments=piece.arguments, id=name, name=piece.name
+        )
 
     async def _hear_aside(self, request: TurnRequest, piece: TurnEvent) -> None:
         match piece:
@@ -306,6 +354,7 @@ class Driver:
         finish: FinishReason = "length" if source == "cut" else "stop"
         content: str | None = "".join(self._message)
         refusal: str | None = None
+        calls: tuple[ToolCall, ...] = ()
         if source == "answer":
             winner = state.seat(state.winner or "")
             content = (winner.answer if winner else None) or ""
@@ -313,15 +362,27 @@ class Driver:
         elif source == "presentation" and self._final is not None:
             content, refusal = self._final.text or None, self._final.refusal
             finish = self._final.finish_reason
+            calls = self._final_calls(self._final)
+            if calls and isinstance(self._request.tool_choice, NamedTool):
+                finish = "stop"  # as the real API ends a message whose call was named beforehand
         result = self._ledger.result(
             run_id=self._run_id,
             state=state,
             content=content,
             refusal=refusal,
+            tool_calls=calls,
             finish_reason=finish,
             final=self._final if source == "presentation" else None,
         )
         await self._emit(RunCompleted(result=result))
+
+    def _final_calls(self, reply: Reply) -> tuple[ToolCall, ...]:
+        if not self._request.tools:
+            return ()
+        return tuple(
+            replace(call, id=self._call_ids.get(index, call.id))
+            for index, call in enumerate(reply.tool_calls)
+        )
 
     async def _emit(self, event: RunEvent) -> None:
         try:

@@ -10,6 +10,7 @@ from massgen_compat.protocol.history import conversation
 from massgen_compat.protocol.parameters import forwarded, ignored_names, refuse_unsupported
 from massgen_compat.protocol.render import Renderer, fold
 from massgen_compat.protocol.request import ChatPayload, ChatRequest, MassgenOptions
+from massgen_compat.protocol.tools import client_tools
 from massgen_compat.protocol.validation import first_fault, type_name
 from massgen_compat.run import RunRequest, Trace
 
@@ -31,6 +32,7 @@ def parse(payload: object, *, default_trace: Trace | None = None) -> ChatRequest
         raise first_fault(error) from None
     _check_tool_choice(wire)
     refuse_unsupported(given)
+    tools, tool_choice = client_tools(wire.tools, wire.tool_choice)
     options = wire.massgen if isinstance(wire.massgen, MassgenOptions) else MassgenOptions()
     return ChatRequest(
         run=RunRequest(
@@ -38,6 +40,9 @@ def parse(payload: object, *, default_trace: Trace | None = None) -> ChatRequest
             messages=conversation(wire.messages),
             agent_params=forwarded(given, "every_agent"),
             presenter_params=_presenter_params(given),
+            tools=tools,
+            tool_choice=tool_choice,
+            parallel_tool_calls=wire.parallel_tool_calls if tools else None,
             trace=options.trace or default_trace,
         ),
         model=wire.model,

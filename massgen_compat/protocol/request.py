@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import ConfigDict, Field, Tag
 
 from massgen_compat.protocol.messages import WireMessage
+from massgen_compat.protocol.tools import MAX_TOOLS, WireTool, WireToolChoice
 from massgen_compat.protocol.wire import Wire, at_most, by_type
 from massgen_compat.run import RunRequest, Trace
 
@@ -74,7 +75,7 @@ class ChatPayload(Wire):
         list[WireMessage], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)
     ]
     functions: Annotated[list[object], Field(min_length=1)] | None = None
-    tools: Annotated[list[object], Field(min_length=1)] | None = None
+    tools: Annotated[list[WireTool], Field(min_length=1, max_length=MAX_TOOLS)] | None = None
     parallel_tool_calls: bool | None = None
     max_completion_tokens: _Count | None = None
     max_tokens: _Count | None = None
@@ -107,7 +108,7 @@ class ChatPayload(Wire):
     )
     response_format: ResponseFormat | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
-    tool_choice: object = None
+    tool_choice: WireToolChoice | None = None
     function_call: object = None
     massgen: _Massgen | None = None
 

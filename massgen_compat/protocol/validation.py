@@ -83,6 +83,13 @@ def _kind_fault(fault: ErrorDetails) -> InvalidRequest | None:
             return _error(f"Unknown parameter: '{param}'.", param, "unknown_parameter")
         case "unusable":
             return _error(f"Invalid value for '{param}': expected {message}.", param)
+        case "string_pattern_mismatch":
+            pattern = fault.get("ctx", {})["pattern"]
+            return _error(
+                f"Invalid '{param}': string does not match pattern. Expected a string that "
+                f"matches the pattern '{pattern}'.",
+                param,
+            )
         case "string_unicode":
             return _error(f"Invalid '{param}': the string has a lone surrogate.", param)
         case _:

@@ -10,10 +10,10 @@ from typing import cast
 
 from pydantic_core import to_json
 
-from massgen_compat.run import FinishReason, Json, ToolCall, Usage
+from massgen_compat.run import FinishReason, Json, Tool, ToolCall, Usage
 from massgen_compat.scripted.scene import Scene, workflow_tool
 from massgen_compat.scripted.script import Failure, Refuse, Script, Step
-from massgen_compat.turn import Phase, Tool
+from massgen_compat.turn import Phase
 
 NO_MODEL = "[scripted model, no model involved]"
 QUOTED_QUESTION = 120

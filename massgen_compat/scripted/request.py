@@ -12,8 +12,7 @@ from typing import Any, cast
 from pydantic_core import from_json
 
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.run import Api, Json, Message, Part, Role, Text, ToolCall, text_message
-from massgen_compat.turn import Tool
+from massgen_compat.run import Api, Json, Message, Part, Role, Text, Tool, ToolCall, text_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

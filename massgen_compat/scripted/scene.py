@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from massgen_compat.run import Message, Text
-from massgen_compat.turn import Phase, Tool
+from massgen_compat.run import Message, Text, Tool
+from massgen_compat.turn import Phase
 
 _HEADING = re.compile(r"^## Round (\d{1,6}): (draft|evaluate|present)\r?$", re.MULTILINE)
 _QUOTED = re.compile(r"^(={8,}) (\S+) \1\n(.*?)\n\1 end of \2 \1$", re.MULTILINE | re.DOTALL)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from massgen_compat.errors import UpstreamMalformed
-from massgen_compat.run import Agent, FinishReason, Json, Usage
+from massgen_compat.run import Agent, FinishReason, Json, NamedTool, ToolChoice, Usage
 from massgen_compat.turn import (
     ReasoningPiece,
     RefusalPiece,
@@ -35,10 +35,16 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
         return sent
     sent["tools"] = [_tool(tool) for tool in request.tools]
     if request.tool_choice is not None:
-        sent["tool_choice"] = request.tool_choice
+        sent["tool_choice"] = _choice(request.tool_choice)
     if request.parallel_tool_calls is not None:
         sent["parallel_tool_calls"] = request.parallel_tool_calls
     return sent
+
+
+def _choice(choice: ToolChoice) -> str | dict[str, Any]:
+    if isinstance(choice, NamedTool):
+        return {"type": "function", "function": {"name": choice.name}}
+    return choice
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

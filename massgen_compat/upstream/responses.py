@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from massgen_compat.errors import MassGenError, UpstreamMalformed
 from massgen_compat.policies import canonical
-from massgen_compat.run import Agent, FinishReason, Json, ToolCall
+from massgen_compat.run import Agent, FinishReason, Json, NamedTool, ToolCall
 from massgen_compat.turn import (
     CallPiece,
     HostedToolUsed,
@@ -73,7 +73,9 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
         return sent
     sent["tools"] = tools
     if request.tool_choice is not None:
-        sent["tool_choice"] = request.tool_choice
+        choice = request.tool_choice
+        named = isinstance(choice, NamedTool)
+        sent["tool_choice"] = {"type": "function", "name": choice.name} if named else choice
     if request.parallel_tool_calls is not None:
         sent["parallel_tool_calls"] = request.parallel_tool_calls
     return sent

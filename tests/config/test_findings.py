@@ -170,8 +170,6 @@ def test_a_key_of_a_team_means(case: Global) -> None:
     "setting",
     [
         "engine: massgen",
-        "tool_rounds: team",
-        "tool_rounds: presenter",
         "background_agent: a",
         "limits: {max_tokens: 1000}",
         "limits: {max_cost: 0.5}",
@@ -183,7 +181,7 @@ def test_what_this_version_does_not_have_is_refused(setting: str) -> None:
         parse(text, {}, "team.yaml")
 
 
-@pytest.mark.parametrize("setting", ["tool_rounds: null", "limits: {max_cost: null}"])
+@pytest.mark.parametrize("setting", ["engine: null", "limits: {max_cost: null}"])
 def test_what_this_version_does_not_have_can_be_left_unset(setting: str) -> None:
     text = f"agent: {{backend: {{type: openai}}}}\nmassgen_compat: {{{setting}}}"
     assert parse(text, {}, "team.yaml").team.name == "team"

@@ -98,6 +98,9 @@ class Setting:
         Setting("massgen_compat: {trace: full}", "trace", "full"),
         Setting("massgen_compat: {straggler_grace_seconds: 0}", "straggler_grace_seconds", 0.0),
         Setting("massgen_compat: {unverified: discard}", "unverified", "discard"),
+        Setting("massgen_compat: {tool_rounds: presenter}", "tool_rounds", None),
+        Setting("massgen_compat: {tool_rounds: team}", "tool_rounds", 1),
+        Setting("massgen_compat: {tool_rounds: 'every_n:3'}", "tool_rounds", 3),
     ],
     ids=lambda case: case.text,
 )
@@ -376,3 +379,8 @@ def test_a_team_names_a_policy_for_all_agents_that_name_none() -> None:
     massgen_compat: {policy: gpt-5.2}
     """
     assert [agent.policy for agent in team(text).agents] == ["gpt-5.2", "default"]
+
+
+def test_tool_rounds_of_another_form_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"tool_rounds.*every_n"):
+        team(f"{ONE}massgen_compat: {{tool_rounds: sometimes}}")

@@ -80,8 +80,8 @@ def test_any_json_value_is_parsed_or_refused_with_an_encodable_error(payload: ob
 # Recorded requests
 
 
-SUPPORTED_LATER = {"tools", "response_format", "moderation", "web_search_options"}
-OTHER_MODELS_FAULT = {"error_unsupported_value", "error_model_not_found"}
+SUPPORTED_LATER = {"response_format", "moderation", "web_search_options"}
+OTHER_MODELS_FAULT = {"error_unsupported_value", "error_model_not_found", "error_invalid_value"}
 """The real API answered these with an error because of the model, not because of the request."""
 
 
