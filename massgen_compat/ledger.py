@@ -13,13 +13,12 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from massgen_compat.presentation import Written
 from massgen_compat.run import (
     AgentUsage,
     Answer,
-    FinishReason,
     RunResult,
     Team,
-    ToolCall,
     Usage,
     Vote,
 )
@@ -87,20 +86,20 @@ class Ledger:
         *,
         run_id: str,
         state: State,
-        content: str | None,
-        refusal: str | None,
-        tool_calls: tuple[ToolCall, ...],
-        finish_reason: FinishReason,
+        written: Written,
         final: Reply | None,
     ) -> RunResult:
-        """The result of a run that ended in ``state`` with the given message."""
+        """The result of a run that ended in ``state`` with that message.
+
+        ``final`` is the reply that the message came from, if it came from one.
+        """
         return RunResult(
             run_id=run_id,
             team=self._team.name,
-            content=content,
-            refusal=refusal,
-            tool_calls=tool_calls,
-            finish_reason=finish_reason,
+            content=written.content,
+            refusal=written.refusal,
+            tool_calls=written.tool_calls,
+            finish_reason=written.finish_reason,
             winner=state.winner or state.rules.agents[0],
             presenter=state.presenter,
             answers=tuple(_answer(state, seat) for seat in state.answered),

@@ -28,10 +28,11 @@ ALLOWED = {
     "policies": {"run", "turn", "coordination", "errors"},
     "workflow": {"run", "turn", "coordination", "policies"},
     "prompts": {"run", "turn", "coordination", "workflow", "policies"},
-    "ledger": {"run", "turn", "coordination", "errors", "policies"},
+    "presentation": {"run", "turn", "events", "tools"},
+    "ledger": {"run", "turn", "coordination", "errors", "policies", "presentation"},
     "engine": {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
-        "policies", "tools",
+        "policies", "tools", "presentation",
     },
     "protocol": {"run", "turn", "events", "errors"},
     "upstream": {"run", "turn", "errors", "policies"},

@@ -114,6 +114,27 @@ async def test_a_call_that_was_named_beforehand_ends_in_stop() -> None:
 
 
 @pytest.mark.anyio
+async def test_somebody_presents_also_where_answers_are_reused() -> None:
+    models = {name: Model(calling) for name in "ab"}
+    settings = TeamSettings(final_answer_strategy="winner_reuse")
+    assert len(result(await run(models, asking(), settings)).tool_calls) == 2
+
+
+@pytest.mark.anyio
+async def test_calls_that_nobody_offered_are_no_part_of_the_message() -> None:
+    def eager(request: TurnRequest) -> list[TurnEvent]:
+        if request.phase is not Phase.PRESENT:
+            return agreeable(request)
+        [*pieces, reply] = calling(replace(request, phase=Phase.PRESENT))
+        assert isinstance(reply, Reply)
+        return [*say("Here.")[:-1], *pieces, replace(reply, text="Here.")]
+
+    events = await run({name: Model(eager) for name in "ab"}, replace(asking(), tools=()))
+    ended = result(events)
+    assert (ended.content, ended.tool_calls, ended.finish_reason) == ("Here.", (), "stop")
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("name", ["vote", "new_answer"])
 async def test_a_client_tool_with_a_workflow_name_works(name: str) -> None:
     def scripted(request: TurnRequest) -> list[TurnEvent]:

@@ -40,13 +40,21 @@ class Engine(Protocol):
         ...
 
 
-def rules_of(team: Team, policies: Mapping[str, Policy], resumed_by: int | None = None) -> Rules:
+def rules_of(
+    team: Team,
+    policies: Mapping[str, Policy],
+    *,
+    resumed_by: int | None = None,
+    with_tools: bool = False,
+) -> Rules:
     """A team's settings, and its agents' policies, as rules of the coordination.
 
     ``resumed_by`` is the place of the agent that goes on alone with the results of its tool calls;
-    the others only step in for it.
+    the others only step in for it. ``with_tools``: somebody has to present, because an answer as
+    it stands can only speak of calls.
     """
     settings = team.settings
+    reuses = settings.final_answer_strategy == "winner_reuse" and with_tools
     first = resumed_by or 0
     agents = tuple(agent.id for agent in team.agents)
     return Rules(
@@ -58,7 +66,7 @@ def rules_of(team: Team, policies: Mapping[str, Policy], resumed_by: int | None 
         defer_voting=settings.defer_voting_until_all_answered,
         skip_voting=settings.skip_voting,
         solo=len(agents) == 1 or settings.skip_coordination_rounds or resumed_by is not None,
-        strategy=settings.final_answer_strategy,
+        strategy="winner_present" if reuses else settings.final_answer_strategy,
         first_round_seconds=settings.initial_round_timeout_seconds,
         later_round_seconds=settings.subsequent_round_timeout_seconds,
         grace_seconds=settings.straggler_grace_seconds,
@@ -98,7 +106,7 @@ class LocalEngine:
             team=team,
             request=request,
             run_id=run_id,
-            rules=rules_of(team, policies, place),
+            rules=rules_of(team, policies, resumed_by=place, with_tools=bool(request.tools)),
             resumed=place is not None and len(team.agents) > 1,
             models=models,
             policies=policies,

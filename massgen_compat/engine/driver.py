@@ -6,7 +6,7 @@ It is dull on purpose: every rule of the coordination stands in ``coordination``
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
 import anyio
@@ -39,9 +39,7 @@ from massgen_compat.events import (
     AgentReasoning,
     AgentText,
     HostedToolCalled,
-    MessageRefusal,
     MessageText,
-    MessageToolCall,
     ParametersDropped,
     RunCompleted,
     RunEvent,
@@ -51,6 +49,7 @@ from massgen_compat.events import (
 from massgen_compat.ledger import Ledger, most_telling
 from massgen_compat.policies import Policy
 from massgen_compat.policies.request import stronger
+from massgen_compat.presentation import Presentation, Written
 from massgen_compat.prompts import (
     conversation,
     resumed_messages,
@@ -58,14 +57,10 @@ from massgen_compat.prompts import (
     turn_messages,
 )
 from massgen_compat.run import (
-    FinishReason,
     Message,
-    NamedTool,
     RunRequest,
     Team,
-    ToolCall,
 )
-from massgen_compat.tools import call_id
 from massgen_compat.turn import (
     CallPiece,
     HostedToolUsed,
@@ -118,11 +113,10 @@ class Driver:
         self._watched = (request.trace or team.settings.trace) == "full"
         self._names = ToolNames.beside(request.tools)
         self._resumed = resumed
-        self._call_ids: dict[int, str] = {}
+        self._presentation = Presentation(team, request, lambda: secrets.token_hex(12))
         self._ledger = Ledger(team)
         self._failures: list[MassGenError] = []
         self._told_drops: set[str] = set()
-        self._message: list[str] = []
         self._began = False
         self._final: Reply | None = None
         self._ending: Complete | Abort = Abort()
@@ -292,9 +286,7 @@ class Driver:
                 effort_asked=reply.effort_asked,
             )
         )
-        if request.phase is Phase.PRESENT and not (
-            reply.text.strip() or reply.refusal or (reply.tool_calls and self._request.tools)
-        ):
+        if request.phase is Phase.PRESENT and self._presentation.is_empty(reply):
             raise UpstreamMalformed("the model wrote an empty message")
         return reply
 
@@ -306,33 +298,14 @@ class Driver:
                 await self._hear_aside(request, piece)
 
     async def _hear_presenter(self, request: TurnRequest, piece: TurnEvent) -> None:
-        match piece:
-            case CallPiece() if self._request.tools:
-                await self._begin(request)
-                await self._emit(self._call_piece(request.agent, piece))
-            case TextPiece(text) | RefusalPiece(text) if text:
-                await self._begin(request)
-                self._message.append(text)
-                is_text = isinstance(piece, TextPiece)
-                await self._emit(MessageText(text=text) if is_text else MessageRefusal(text=text))
-            case _:
-                await self._hear_aside(request, piece)
-
-    async def _begin(self, request: TurnRequest) -> None:
-        """Note the presenter's first token: from now on nobody else can present."""
-        if not self._began:
+        event = self._presentation.hear(request.agent, piece)
+        if event is None:
+            await self._hear_aside(request, piece)
+            return
+        if not self._began:  # from now on nobody else can present
             self._began = True
             await self._signals.send(Began(request.agent, request.round))
-
-    def _call_piece(self, agent: str, piece: CallPiece) -> MessageToolCall:
-        """A fragment of a client tool call, under an id that tells who made it."""
-        if piece.index not in self._call_ids:
-            place = [member.id for member in self._team.agents].index(agent)
-            self._call_ids[piece.index] = call_id(place, secrets.token_hex(12))
-        name = self._call_ids[piece.index] if piece.id is not None else None
-        return MessageToolCall(
-            index=piece.index, arguments=piece.arguments, id=name, name=piece.name
-        )
+        await self._emit(event)
 
     async def _hear_aside(self, request: TurnRequest, piece: TurnEvent) -> None:
         match piece:
@@ -350,39 +323,18 @@ class Driver:
                 assert_never(piece)
 
     async def _complete(self, source: str) -> None:
-        state = self._state
-        finish: FinishReason = "length" if source == "cut" else "stop"
-        content: str | None = "".join(self._message)
-        refusal: str | None = None
-        calls: tuple[ToolCall, ...] = ()
+        state, final = self._state, None
         if source == "answer":
             winner = state.seat(state.winner or "")
-            content = (winner.answer if winner else None) or ""
-            await self._emit(MessageText(text=content))
+            written = Written(content=(winner.answer if winner else None) or "")
+            await self._emit(MessageText(text=written.content or ""))
         elif source == "presentation" and self._final is not None:
-            content, refusal = self._final.text or None, self._final.refusal
-            finish = self._final.finish_reason
-            calls = self._final_calls(self._final)
-            if calls and isinstance(self._request.tool_choice, NamedTool):
-                finish = "stop"  # as the real API ends a message whose call was named beforehand
-        result = self._ledger.result(
-            run_id=self._run_id,
-            state=state,
-            content=content,
-            refusal=refusal,
-            tool_calls=calls,
-            finish_reason=finish,
-            final=self._final if source == "presentation" else None,
-        )
+            final = self._final
+            written = self._presentation.whole(final)
+        else:
+            written = self._presentation.cut()
+        result = self._ledger.result(run_id=self._run_id, state=state, written=written, final=final)
         await self._emit(RunCompleted(result=result))
-
-    def _final_calls(self, reply: Reply) -> tuple[ToolCall, ...]:
-        if not self._request.tools:
-            return ()
-        return tuple(
-            replace(call, id=self._call_ids.get(index, call.id))
-            for index, call in enumerate(reply.tool_calls)
-        )
 
     async def _emit(self, event: RunEvent) -> None:
         try:
