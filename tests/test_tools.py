@@ -30,7 +30,7 @@ from massgen_compat.run import (
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.tools import call_id, presenter_of
 from massgen_compat.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
-from tests.fakes import COST, Model, agreeable, answer, vote
+from tests.fakes import COST, Model, agreeable, answer, say, vote
 
 READ = Tool(name="read_file", description="Read a file.", parameters={"type": "object"})
 USER = text_message("user", "What is in a.txt?")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from massgen_compat.coordination import NewAnswer, Replied, Rules, State, VoteFor, begin, step
 from massgen_compat.prompts import conversation, turn_messages
-from massgen_compat.run import Agent, Message, Team, ToolCall, Usage, text_message
+from massgen_compat.run import Agent, Message, Team, Tool, ToolCall, Usage, text_message
 from massgen_compat.scripted import parse_script
 from massgen_compat.scripted.play import (
     NO_MODEL,
@@ -22,7 +22,7 @@ from massgen_compat.scripted.play import (
     text_tokens,
 )
 from massgen_compat.scripted.scene import read_scene
-from massgen_compat.turn import Phase, Tool
+from massgen_compat.turn import Phase
 from massgen_compat.workflow import ToolNames, workflow_tools
 
 NAMES = ToolNames()

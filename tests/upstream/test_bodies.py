@@ -14,10 +14,11 @@ from massgen_compat.run import (
     Message,
     Refusal,
     Text,
+    Tool,
     ToolCall,
     text_message,
 )
-from massgen_compat.turn import Phase, Tool, TurnRequest
+from massgen_compat.turn import Phase, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.parameters import UNSUPPORTED
 

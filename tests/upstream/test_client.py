@@ -23,8 +23,8 @@ from massgen_compat.errors import (
     UpstreamUnreachable,
 )
 from massgen_compat.policies import DEFAULT, Policy, resolve
-from massgen_compat.run import Agent, Api, Backend, Usage
-from massgen_compat.turn import Reply, TextPiece, Tool, TurnEvent, TurnRequest
+from massgen_compat.run import Agent, Api, Backend, Tool, Usage
+from massgen_compat.turn import Reply, TextPiece, TurnEvent, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.client import Connections
 
