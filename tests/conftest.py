@@ -4,6 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# In a clean clone the first text that is drawn builds a table of Unicode, which takes seconds.
+settings.register_profile("project", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -1,0 +1,1 @@
+"""Other clients than the Python SDK of this environment, each in a process of its own."""
