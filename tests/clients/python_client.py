@@ -73,16 +73,17 @@ def the_async_client_gets_the_same(client: openai.OpenAI) -> None:
 
 
 def a_tool_of_the_client_is_called_and_its_result_is_used(client: openai.OpenAI) -> None:
-    function = {"name": "read", "parameters": {"type": "object", "properties": {}}}
+    function: dict[str, Any] = {"name": "read", "parameters": {"type": "object", "properties": {}}}
     tools: list[Any] = [{"type": "function", "function": function}]
     with client.chat.completions.stream(model="tooled", messages=MESSAGES, tools=tools) as stream:
         (choice,) = stream.get_final_completion().choices
     assert choice.finish_reason == "tool_calls"
-    (call,) = choice.message.tool_calls or ()
+    calls: list[Any] = list(choice.message.tool_calls or ())
+    (call,) = calls
     assert call.function.name == "read"
     assert json.loads(call.function.arguments) == {"path": "sky.txt"}
-    result = {"role": "tool", "tool_call_id": call.id, "content": "blue"}
-    history = [*MESSAGES, choice.message.to_dict(), result]
+    result: Any = {"role": "tool", "tool_call_id": call.id, "content": "blue"}
+    history: list[Any] = [*MESSAGES, choice.message.to_dict(), result]
     completion = client.chat.completions.create(model="tooled", messages=history, tools=tools)
     assert completion.choices[0].message.content == "The file says blue."
 
