@@ -267,8 +267,10 @@ def serving(app: Any) -> Generator[str]:
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            ready.set()
+            try:
+                await super().startup(sockets)
+            finally:
+                ready.set()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(app, log_level="warning")
@@ -276,6 +278,8 @@ def serving(app: Any) -> Generator[str]:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         ready.wait()
+        if not server.started:
+            raise RuntimeError("the app did not start; the log says why")
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
