@@ -237,6 +237,13 @@ async def test_a_presenter_that_fails_after_its_first_token_fails_the_run() -> N
     assert caught.value.agent == "a"
 
 
+async def test_tokens_that_were_written_count_as_spent_also_without_a_finished_call() -> None:
+    broken = Model(failing(Phase.PRESENT, UpstreamMalformed("cut"), after=1))
+    with pytest.raises(UpstreamMalformed) as caught:
+        await run({"a": broken})
+    assert caught.value.spent
+
+
 async def test_a_new_answer_aborts_the_other_evaluations_and_everybody_starts_anew() -> None:
     async def hold(request: TurnRequest, index: int) -> None:
         if request.round == 2:

@@ -142,7 +142,7 @@ class Driver:
                     await self._complete(source)
                 case Abort(limited_by):
                     self.error = most_telling(self._failures, limited_by)
-                    self.error.spent = self._ledger.spent
+                    self.error.spent = self._ledger.spent or self._began
 
     async def _coordinate(self) -> None:
         sender, signals = anyio.create_memory_object_stream[Signal](4 * len(self._models) + 4)
