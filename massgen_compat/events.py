@@ -64,9 +64,10 @@ class HostedToolCalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParametersDropped:
-    """An agent's policy took parameters out of its requests that its model would answer 400 to.
+    """An agent's requests are sent without parameters that were asked for.
 
-    Told once for each agent of a run.
+    Its model would answer 400 to them, or its backend's API has no place for them. Each is told
+    once for each agent of a run.
     """
 
     type: Literal["parameters_dropped"] = "parameters_dropped"

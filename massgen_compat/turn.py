@@ -98,7 +98,7 @@ class Reply:
     ``items`` are the provider's output items or message, verbatim, to be replayed on a follow-up
     within the run. ``usage`` is ``None`` where the provider reported none. ``model`` and ``effort``
     are what the provider says it used; ``effort_asked`` is the reasoning effort of the request and
-    ``dropped`` are the parameters that the agent's policy took out of it.
+    ``dropped`` are the parameters that it was sent without, though they were asked for.
     """
 
     text: str = ""

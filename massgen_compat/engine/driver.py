@@ -116,7 +116,7 @@ class Driver:
         self._presentation = Presentation(team, request, lambda: secrets.token_hex(12))
         self._ledger = Ledger(team)
         self._failures: list[MassGenError] = []
-        self._told_drops: set[str] = set()
+        self._told_drops: set[tuple[str, str]] = set()
         self._began = False
         self._final: Reply | None = None
         self._ending: Complete | Abort = Abort()
@@ -272,9 +272,7 @@ class Driver:
         if reply is None:
             raise UpstreamMalformed("the model's stream ended without a reply")
         self._ledger.finished(request.agent, reply)
-        if reply.dropped and request.agent not in self._told_drops:
-            self._told_drops.add(request.agent)
-            await self._emit(ParametersDropped(agent=request.agent, parameters=reply.dropped))
+        await self._tell_drops(request.agent, reply.dropped)
         await self._emit(
             TurnFinished(
                 agent=request.agent,
@@ -289,6 +287,12 @@ class Driver:
         if request.phase is Phase.PRESENT and self._presentation.is_empty(reply):
             raise UpstreamMalformed("the model wrote an empty message")
         return reply
+
+    async def _tell_drops(self, agent: str, dropped: tuple[str, ...]) -> None:
+        news = tuple(name for name in dropped if (agent, name) not in self._told_drops)
+        if news:
+            self._told_drops.update((agent, name) for name in news)
+            await self._emit(ParametersDropped(agent=agent, parameters=news))
 
     async def _hear_agent(self, request: TurnRequest, piece: TurnEvent) -> None:
         match piece:

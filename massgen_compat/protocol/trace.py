@@ -123,9 +123,8 @@ def _status(event: RunEvent) -> str | None:
         case HostedToolCalled():
             return f"{event.agent} used {event.tool}."
         case ParametersDropped():
-            return (
-                f"{event.agent} works without {', '.join(event.parameters)} (its model's policy)."
-            )
+            names = ", ".join(event.parameters)
+            return f"{event.agent} works without {names} (its model does not take them)."
         case TurnFinished(effort_asked=str(asked), effort=str(used)) if asked != used:
             return f"{event.agent} was to work with effort {asked}, and its model used {used}."
         case (

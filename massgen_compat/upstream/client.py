@@ -6,11 +6,12 @@ of the SDK's or of its HTTP library leaves this module: both ``httpx`` and ``htt
 the versions that are supported, so neither is imported.
 """
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import openai
@@ -26,8 +27,11 @@ from massgen_compat.turn import ModelClient, TurnEvent, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.backends import Endpoint, resolve
 from massgen_compat.upstream.failures import failure, retry_after
+from massgen_compat.upstream.parameters import unsupported
 from massgen_compat.upstream.reader import ReplyReader
 from massgen_compat.upstream.stream import CLOSE_SECONDS, EventStream, OpenResponse, leave
+
+_log: Final = logging.getLogger(__name__)
 
 
 class OpenAIModelClient:
@@ -45,12 +49,14 @@ class OpenAIModelClient:
         api: Api,
         policy: Policy = DEFAULT,
         effortless: set[str] | None = None,
+        told: set[tuple[str, ...]] | None = None,
     ) -> None:
         self._agent = agent
         self._sdk = sdk
         self._api: Api = api
         self._policy = policy
         self._effortless = set[str]() if effortless is None else effortless
+        self._told = set[tuple[str, ...]]() if told is None else told
 
     @asynccontextmanager
     async def stream(self, request: TurnRequest, /) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
@@ -108,8 +114,22 @@ class OpenAIModelClient:
         )
 
     def _shaped(self, request: TurnRequest) -> Shaped:
-        build = responses.body if self._api == "responses" else chat.body
-        shaped = shape(self._policy, self._api, build(request, self._agent))
+        """The body to send. What it lacks of what was asked for is logged once for each model."""
+        shaped = self._without_refused_effort(self._under_policy(request))
+        found = (self._agent.model, *shaped.dropped)
+        if shaped.dropped and found not in self._told:
+            self._told.add(found)
+            left_out = ", ".join(shaped.dropped)
+            _log.warning("requests to model %s are sent without %s", self._agent.model, left_out)
+        return shaped
+
+    def _under_policy(self, request: TurnRequest) -> Shaped:
+        if self._api == "chat":
+            return shape(self._policy, "chat", chat.body(request, self._agent))
+        shaped = shape(self._policy, "responses", responses.body(request, self._agent))
+        return replace(shaped, dropped=(*shaped.dropped, *unsupported(request.params)))
+
+    def _without_refused_effort(self, shaped: Shaped) -> Shaped:
         effort = "reasoning_effort"
         if self._agent.model not in self._effortless or not {effort, "tools"} <= shaped.body.keys():
             return shaped
@@ -152,6 +172,7 @@ def _never_connected(error: openai.APITimeoutError) -> bool:
 class _Connection:
     sdk: AsyncOpenAI
     effortless: set[str] = field(default_factory=set[str])
+    told: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
 
 
 def _http_client(**options: Any) -> Any:
@@ -206,6 +227,7 @@ class Connections:
             api=endpoint.api,
             policy=self._policy_of(agent),
             effortless=connection.effortless,
+            told=connection.told,
         )
 
     async def aclose(self) -> None:

@@ -34,6 +34,11 @@ _GROUPS: Final = frozenset({"reasoning", "text"})
 _TOKEN_CAPS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
+def unsupported(request: Json) -> tuple[str, ...]:
+    """The parameters that Responses has no place for; values that ask for nothing do not count."""
+    return tuple(sorted(name for name in UNSUPPORTED & request.keys() if request[name]))
+
+
 def responses_params(request: Json, agent: Json) -> dict[str, Any]:
     """The parameters on the wire of Responses; ``reasoning`` and ``text`` are merged deeply."""
     asked = {name: value for name, value in request.items() if name not in UNSUPPORTED}

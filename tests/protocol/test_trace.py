@@ -113,7 +113,7 @@ LINES = [
     ),
     Told(
         ParametersDropped(agent="a", parameters=("temperature", "top_p")),
-        "a works without temperature, top_p (its model's policy).\n",
+        "a works without temperature, top_p (its model does not take them).\n",
     ),
     Told(wrote("a", "secret draft"), ""),
     Told(AgentReasoning(agent="a", round=1, text="hm"), ""),

@@ -485,6 +485,21 @@ async def test_a_policy_adds_its_effort_and_drops_what_conflicts(
     assert (events[-1].effort_asked, events[-1].dropped) == ("medium", ("temperature",))
 
 
+async def test_what_responses_has_no_place_for_is_told_and_logged_once(
+    serving: Serving, turn: TurnRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = replace(turn, params={"seed": 7, "presence_penalty": 0.0, "temperature": 0.2})
+    async with serving([whole(RESPONSE)], [whole(RESPONSE)]) as upstream:
+        connections = connecting()
+        agent = agent_at(upstream, "responses")
+        replies = [(await ask(connections, agent, asked))[-1] for _ in range(2)]
+        await connections.aclose()
+    assert "seed" not in upstream.requests[0]["body"]
+    assert upstream.requests[0]["body"]["temperature"] == 0.2
+    assert [reply.dropped for reply in replies if isinstance(reply, Reply)] == [("seed",)] * 2
+    assert [record.message.endswith("sent without seed") for record in caplog.records] == [True]
+
+
 async def test_a_refused_effort_is_left_out_and_remembered(
     serving: Serving, turn: TurnRequest
 ) -> None:
