@@ -188,7 +188,7 @@ def _message(error: MassGenError) -> str:
     if isinstance(error, ConfigError):  # it names files and lines of this server
         return "The server's configuration has an error. Its operator finds details in the log."
     message = error.message
-    if isinstance(error, UpstreamError) and error.agent and error.agent not in message:
+    if isinstance(error, UpstreamError) and error.agent and f"'{error.agent}'" not in message:
         message = f"Agent '{error.agent}': {message}"
     return message
 

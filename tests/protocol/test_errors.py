@@ -284,3 +284,9 @@ def test_an_unknown_url_is_named_and_cut() -> None:
     message: Any = unknown_url("POST", "/v1/x\n" + "y" * 9999).body["error"]["message"]
     assert message.startswith("Invalid URL (POST /v1/x y")
     assert len(message) < 250
+
+
+def test_an_agent_whose_name_is_part_of_a_word_is_named_all_the_same() -> None:
+    error = UpstreamUnreachable("the provider could not be reached", agent="a")
+    message = render_error(error).body["error"]["message"]
+    assert message == "Agent 'a': the provider could not be reached"
