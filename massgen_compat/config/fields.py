@@ -83,6 +83,22 @@ class Fields:
             self.refuse(key, f"must be one of {', '.join(names)}{hint}")
         return node.value
 
+    def choices(self, key: str, allowed: Iterable[str]) -> tuple[str, ...] | None:
+        """A list of the allowed words, as it stands."""
+        node = self.node_of(key)
+        if node is None:
+            return None
+        names = tuple(allowed)
+        if not isinstance(node.value, tuple):
+            self.refuse(key, f"must be a list of {', '.join(names)}")
+        words = tuple(item.value for item in node.items)
+        for word in words:
+            if word not in names:
+                close = difflib.get_close_matches(str(word), names, n=1)
+                hint = f"; did you mean `{close[0]}`?" if close else ""
+                self.refuse(key, f"must be a list of {', '.join(names)}{hint}")
+        return tuple(str(word) for word in words)
+
     def refuse(self, key: str | None, problem: str) -> NoReturn:
         """Raise for a key of this mapping, or for the mapping itself."""
         path = ".".join(part for part in (self.path, key) if part)

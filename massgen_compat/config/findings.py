@@ -49,6 +49,9 @@ def _in_section(
             yield from _in_agents(here, child, agents)
         elif inner == "agent":
             yield from _in_mapping("agents[]", here, child, agents.get(here), agents)
+        elif f"{inner}[]" in SECTIONS and child.items:
+            for index, item in enumerate(child.items):
+                yield from _in_mapping(f"{inner}[]", f"{here}[{index}]", item, agent, agents)
         elif inner in SECTIONS and name.isidentifier():
             yield from _in_mapping(inner, here, child, agent, agents)
         else:

@@ -287,9 +287,31 @@ _OWN: Final = {
     **_rows(HONOURED, "whether a decision without its evaluations counts at last", "unverified"),
     **_rows(HONOURED, "the wire to all agents that do not choose one", "api"),
     **_rows(HONOURED, "the model policy of all agents that do not name one", "policy"),
+    **_rows(HONOURED, "what all agents take that do not say so themselves", "inputs"),
     "engine": Row(HONOURED, "what executes a run", judge_engine),
     **_rows(HONOURED, "who goes on with the results of client tools", "tool_rounds"),
-    "background_agent": _LATER,
+    **_rows(
+        HONOURED,
+        "who answers clients' background requests (titles, tags) alone, or `off`",
+        "background_agent",
+    ),
+    **_rows(IGNORED, "no rules of its own", "background_rules"),
+}
+
+_OWN_RULE: Final = {
+    **_rows(HONOURED, "names the rule, in `x-massgen-background` and the log", "name"),
+    **_rows(
+        HONOURED,
+        "a phrase that the request has in this place",
+        "system_starts_with user_starts_with user_contains user_ends_with",
+    ),
+    **_rows(HONOURED, "whether the request is a stream", "stream"),
+    **_rows(
+        HONOURED,
+        "bounds a request that the rule is about",
+        "max_tokens max_user_messages max_characters",
+    ),
+    **_rows(HONOURED, "`false` takes back the rule of that name", "enabled"),
 }
 
 _OWN_LIMITS: Final = {
@@ -306,19 +328,30 @@ SECTIONS: Final[Mapping[str, Mapping[str, Row]]] = {
     "agents[].massgen_compat": {
         **_rows(HONOURED, "the wire to this agent's model", "api"),
         **_rows(HONOURED, "the model policy, where the model's name does not tell", "policy"),
+        **_rows(
+            HONOURED,
+            "what the model takes (text, image, audio, file), whatever its name tells",
+            "inputs",
+        ),
     },
     "orchestrator": _ORCHESTRATOR,
     "orchestrator.coordination": _COORDINATION,
     "timeout_settings": _TIMEOUTS,
     "massgen_compat": _OWN,
     "massgen_compat.limits": _OWN_LIMITS,
+    "massgen_compat.background_rules[]": _OWN_RULE,
 }
-"""Mappings whose keys are looked up one by one; ``[]`` stands for any agent of a list.
+"""Mappings whose keys are looked up one by one; ``[]`` stands for any item of a list.
 
 A name with ``*`` at its end is a prefix; whole names come first.
 """
 
 OWN_SECTIONS: Final = frozenset(
-    {"massgen_compat", "massgen_compat.limits", "agents[].massgen_compat"}
+    {
+        "massgen_compat",
+        "massgen_compat.limits",
+        "massgen_compat.background_rules[]",
+        "agents[].massgen_compat",
+    }
 )
 """Sections of this library: an unknown key is a mistake there, not MassGen's business."""

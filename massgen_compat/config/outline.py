@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
+from massgen_compat.capabilities import KINDS, inputs_of
 from massgen_compat.config.tree import Node
 from massgen_compat.policies import resolve
-from massgen_compat.run import Api
+from massgen_compat.run import Agent, Api, Backend
 from massgen_compat.upstream.backends import BACKENDS
 
 APIS: Final[Mapping[str, Api]] = {"responses": "responses", "chat": "chat"}
@@ -40,7 +41,8 @@ class AgentOutline:
     """An agent as its file names it; ``api`` is ``None`` where no wire is involved.
 
     ``policy`` is the name of its model policy: the one that the file asks for, else the one that
-    the model's name finds.
+    the model's name finds. ``inputs`` are the kinds of input that it takes; they are empty where
+    the file alone does not tell.
     """
 
     id: str
@@ -48,6 +50,7 @@ class AgentOutline:
     model: str
     api: Api | None
     policy: str
+    inputs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +88,29 @@ def _agent(node: Node, default_id: str, shared: Node | None) -> AgentOutline:
     model = _text(backend, "model", default_model)
     own = node.fields.get("massgen_compat")
     policy = _text(own, "policy", "") or _text(shared, "policy", "")
+    api = (_api(own) or _api(shared) or row.api) if row else None
     return AgentOutline(
         id=_text(node, "id", default_id),
         backend=kind,
         model=model,
-        api=(_api(own) or _api(shared) or row.api) if row else None,
+        api=api,
         policy=policy or resolve(model).name,
+        inputs=_taken(model, Backend(type=kind, api=api), _inputs(own) or _inputs(shared)),
     )
+
+
+def _taken(model: str, backend: Backend, stated: Node | None) -> tuple[str, ...]:
+    """What the agent takes. A model whose name is a variable is not known here."""
+    if stated is not None:
+        named = [item.value for item in stated.items]
+        return ("text", *(kind for kind in KINDS if kind in named))
+    known = backend.type == "scripted" or (backend.type in BACKENDS and "${" not in model)
+    return ("text", *inputs_of(Agent("", model=model, backend=backend))) if known else ()
+
+
+def _inputs(own: Node | None) -> Node | None:
+    node = own.fields.get("inputs") if own else None
+    return None if node is None or node.value is None else node
 
 
 def _api(own: Node | None) -> Api | None:

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 from massgen_compat.config.findings import Finding
 from massgen_compat.config.judges import ERROR, NEEDS_MASSGEN, Level
 from massgen_compat.config.loader import Reading, read_config, read_file, refuse_unavailable
-from massgen_compat.config.outline import Outline
+from massgen_compat.config.outline import AgentOutline, Outline
 from massgen_compat.config.team import build_team
 from massgen_compat.errors import ConfigError, EngineUnavailable
 from massgen_compat.policies import named
@@ -165,11 +165,8 @@ def _lines(report: CheckReport) -> Iterator[str]:
     if report.outline:
         yield f"model: {report.outline.model}"
         yield "agents:"
-        rows = [
-            (agent.id, agent.backend, agent.model, agent.api or "", f"policy {agent.policy}")
-            for agent in report.outline.agents
-        ]
-        yield from _columns(rows or [("none", "", "", "", "")])
+        rows = [_agent_row(agent) for agent in report.outline.agents]
+        yield from _columns(rows or [("none",)])
         for name in dict.fromkeys(agent.policy for agent in report.outline.agents):
             yield from _policy_lines(name)
     if report.missing:
@@ -179,6 +176,12 @@ def _lines(report: CheckReport) -> Iterator[str]:
         if report.counts[level]:
             yield f"{title}: {report.counts[level]}"
             yield from _columns(_grouped(f for f in report.findings if f.level == level))
+
+
+def _agent_row(agent: AgentOutline) -> tuple[str, ...]:
+    taken = f"takes {', '.join(agent.inputs)}" if agent.inputs else ""
+    policy = f"policy {agent.policy}"
+    return agent.id, agent.backend, agent.model, agent.api or "", policy, taken
 
 
 def _policy_lines(name: str) -> Iterator[str]:

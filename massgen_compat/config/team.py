@@ -2,17 +2,29 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any, Final, cast, get_args
 
+from massgen_compat.capabilities import KINDS
+from massgen_compat.config.background import background_agent, background_rules
 from massgen_compat.config.fields import Fields
 from massgen_compat.config.judges import SENSITIVITIES
 from massgen_compat.config.keys import PARAMETERS
 from massgen_compat.config.outline import APIS, DEFAULT_MODELS, MASSGEN_TYPES, agent_nodes
 from massgen_compat.config.tree import Node
 from massgen_compat.errors import ConfigError
-from massgen_compat.run import Agent, Api, Backend, Limits, Strategy, Team, TeamSettings, Trace
+from massgen_compat.run import (
+    Agent,
+    Api,
+    Backend,
+    InputKind,
+    Limits,
+    Strategy,
+    Team,
+    TeamSettings,
+    Trace,
+)
 from massgen_compat.scripted.language import parse_script
 from massgen_compat.upstream.backends import BACKENDS
 
@@ -35,13 +47,17 @@ def build_team(tree: Node, env: Mapping[str, str], where: str) -> Team:
     """
     root = Fields(tree, "", where)
     own = root.inner("massgen_compat")
-    api = _api(own)
+    shared = _Shared(_api(own), own.text("policy"), _inputs(own))
     agents = [
-        _agent(Fields(node, path, where), f"agent{index}", api, own.text("policy"), env)
+        _agent(Fields(node, path, where), f"agent{index}", shared, env)
         for index, (path, node) in enumerate(_agents(root), start=1)
     ]
     _refuse_repeated_ids(root, agents)
-    settings = _settings(root, own)
+    settings = replace(
+        _settings(root, own),
+        background_agent=background_agent(own, [agent.id for agent in agents]),
+        background_rules=background_rules(own),
+    )
     try:
         return Team(own.text("model") or PurePath(where).stem, agents, settings=settings)
     except ValueError as error:
@@ -69,9 +85,16 @@ def _refuse_repeated_ids(root: Fields, agents: list[Agent]) -> None:
 # Agents
 
 
-def _agent(
-    fields: Fields, default_id: str, api: Api | None, policy: str | None, env: Mapping[str, str]
-) -> Agent:
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What holds for all agents that do not say so themselves."""
+
+    api: Api | None
+    policy: str | None
+    inputs: tuple[InputKind, ...] | None
+
+
+def _agent(fields: Fields, default_id: str, shared: _Shared, env: Mapping[str, str]) -> Agent:
     name = fields.text("id") or default_id
     if not name.isprintable() or len(name) > 128:
         fields.refuse("id", "must be printable and at most 128 characters long")
@@ -80,12 +103,13 @@ def _agent(
     if kind is None:
         config.refuse("type", "is missing: which provider, e.g. `type: openai`?")
     own = fields.inner("massgen_compat")
+    inputs = _inputs(own)
     backend = Backend(
         type=kind,
         base_url=_expanded(config, "base_url", env),
         api_key=_expanded(config, "api_key", env),
         api_version=_expanded(config, "api_version", env),
-        api=_api(own) or api,
+        api=_api(own) or shared.api,
     )
     return Agent(
         name,
@@ -95,7 +119,8 @@ def _agent(
         ),
         system_message=fields.text("system_message"),
         voting_sensitivity=_sensitivity(fields),
-        policy=own.text("policy") or policy,
+        policy=own.text("policy") or shared.policy,
+        inputs=shared.inputs if inputs is None else inputs,
         params=_params(config, env),
     )
 
@@ -103,6 +128,12 @@ def _agent(
 def _api(own: Fields) -> Api | None:
     choice = own.choice("api", APIS)
     return APIS[choice] if choice else None
+
+
+def _inputs(own: Fields) -> tuple[InputKind, ...] | None:
+    """Text, which every agent takes, can be listed with the others."""
+    named = own.choices("inputs", ("text", *KINDS))
+    return None if named is None else tuple(kind for kind in KINDS if kind in named)
 
 
 def _sensitivity(fields: Fields) -> str | None:

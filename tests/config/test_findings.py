@@ -170,7 +170,6 @@ def test_a_key_of_a_team_means(case: Global) -> None:
     "setting",
     [
         "engine: massgen",
-        "background_agent: a",
         "limits: {max_tokens: 1000}",
         "limits: {max_cost: 0.5}",
     ],

@@ -37,7 +37,7 @@ def test_a_report_for_a_terminal() -> None:
         "team.yaml: ok, can be served",
         "model: pair",
         "agents:",
-        "  ada  openai  gpt-5.2   responses  policy gpt-5.2",
+        "  ada  openai  gpt-5.2   responses  policy gpt-5.2  takes text, image, file",
         "  ben  groq    ${MODEL}  chat       policy default",
         "policy gpt-5.2:",
         *(f"  {line}" for line in changes(resolve("gpt-5.2"))),
@@ -72,6 +72,7 @@ def test_a_report_as_json() -> None:
                 "model": "gpt-5.2",
                 "api": "responses",
                 "policy": "gpt-5.2",
+                "inputs": ["text", "image", "file"],
             },
             {
                 "id": "ben",
@@ -79,6 +80,7 @@ def test_a_report_as_json() -> None:
                 "model": "${MODEL}",
                 "api": "chat",
                 "policy": "default",
+                "inputs": [],
             },
         ],
         "counts": {"error": 0, "needs_massgen": 0, "ignored": 3, "honoured": 8},
@@ -95,6 +97,33 @@ def test_a_report_as_json() -> None:
 def test_a_report_shows_nothing_of_the_environment() -> None:
     report = check_text(TEXT, ENV, "team.yaml")
     assert "of-the-environment" not in report.text() + report.to_json()
+
+
+@pytest.mark.parametrize(
+    ("agent", "own", "takes"),
+    [
+        ("backend: {type: openai, model: gpt-3.5-turbo}", "{}", "takes text"),
+        ("backend: {type: openai, model: gpt-5.2}", "{api: chat}", "takes text, image, file"),
+        ("backend: {type: openai, model: ours}", "{inputs: [audio, image]}", "image, audio"),
+        (
+            "backend: {type: groq, model: $M}, massgen_compat: {inputs: [file]}",
+            "{inputs: []}",
+            "takes text, file",
+        ),
+        ("backend: {type: scripted}", "{}", "takes text, image, audio, file"),
+    ],
+)
+def test_a_report_tells_what_an_agent_takes(agent: str, own: str, takes: str) -> None:
+    text = f"agents: [{{{agent}}}]\nmassgen_compat: {own}".replace("$M", "'${M}'")
+    lines = check_text(text, {"M": "m"}, "t.yaml").text().splitlines()
+    (line,) = [line for line in lines if line.startswith("  agent1")]
+    assert line.endswith(takes)
+
+
+def test_what_an_agent_of_another_framework_takes_is_not_known() -> None:
+    report = check_text("agents: [{backend: {type: claude_code}}]", {}, "t.yaml")
+    assert report.outline is not None
+    assert [agent.inputs for agent in report.outline.agents] == [()]
 
 
 def test_a_wrong_value_takes_the_place_of_its_keys_finding() -> None:

@@ -338,6 +338,28 @@ BACKEND = "agents:\n- id: a\n  backend:\n    type: openai\n    "
         ),
         Refused(f"{ONE}massgen_compat: {{api: soap}}", "must be one of", "massgen_compat.api"),
         Refused(
+            f"{ONE}massgen_compat:\n  inputs: [image, images]",
+            "team.yaml:3: `massgen_compat.inputs` must be a list of text, image, audio, file; "
+            "did you mean `image`?",
+            "massgen_compat.inputs",
+        ),
+        Refused(
+            "agent: {backend: {type: openai}, massgen_compat: {inputs: image}}",
+            "must be a list of text, image, audio, file",
+            "agent.massgen_compat.inputs",
+        ),
+        Refused(
+            "agent: {backend: {type: openai}, massgen_compat: {inputs: [{image: true}]}}",
+            "must be a list of text, image, audio, file",
+            "agent.massgen_compat.inputs",
+        ),
+        Refused(
+            "agent: {backend: {type: openai}, massgen_compat: {inputs: []}}\n"
+            "massgen_compat: {inputs: [pictures]}",
+            "must be a list of text, image, audio, file",
+            "massgen_compat.inputs",
+        ),
+        Refused(
             f"{ONE}massgen_compat:\n  limts: {{}}",
             "team.yaml:3: `massgen_compat.limts`: unknown key; did you mean `limits`?",
             "massgen_compat.limts",
@@ -369,6 +391,26 @@ def test_no_error_shows_a_value_of_the_environment_or_a_key() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(text, env, "team.yaml")
     assert "sk-" not in caught.value.message
+
+
+def test_an_agent_says_what_it_takes_and_a_team_for_all_that_do_not() -> None:
+    text = """
+    agents:
+    - {id: a, backend: {type: openai, model: ours}}
+    - {id: b, backend: {type: openai, model: ours}, massgen_compat: {inputs: [audio, image]}}
+    - {id: c, backend: {type: openai, model: ours}, massgen_compat: {inputs: [text]}}
+    - {id: d, backend: {type: openai, model: ours}, massgen_compat: {inputs: []}}
+    - {id: e, backend: {type: openai, model: ours}, massgen_compat: {inputs: null}}
+    """
+    assert [agent.inputs for agent in team(text).agents] == [
+        None,
+        ("image", "audio"),
+        (),
+        (),
+        None,
+    ]
+    shared = team(f"{text}massgen_compat: {{inputs: [file]}}").agents
+    assert [agent.inputs for agent in shared] == [("file",), ("image", "audio"), (), (), ("file",)]
 
 
 def test_a_team_names_a_policy_for_all_agents_that_name_none() -> None:

@@ -1,0 +1,172 @@
+"""Which requests clients send behind their user's back: the rules, as data. Pure.
+
+Many clients ask the chat's own model for titles, tags and suggestions. A whole team for each is
+money for nothing, so what a rule describes goes to one agent. A rule that misses such a request
+costs a few model calls; one that catches a request of the user's costs the answer. Every rule
+therefore names phrases that stand where a person's words do not, beside what all rules demand (see
+``protocol.background``), and a client whose requests cannot be told apart has no rule.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+OFF: Final = "off"
+"""``background_agent`` of a team that answers every request together."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundRule:
+    """What a background request looks like: it meets every condition that is set.
+
+    Phrases are compared as they stand, without the space around a message. ``system_starts_with``
+    is about the first system or developer message, ``user_starts_with`` about the first user
+    message, ``user_ends_with`` about the last; ``user_contains`` are phrases that all stand in the
+    user's messages. ``stream`` is what the request asks for (``None``: either). ``max_tokens``:
+    the request bounds its answer to at most so many. ``max_characters`` bounds the text of all
+    messages. ``source`` says who sends this and how that is known.
+
+    A rule with the name of a built-in one takes its place; with ``enabled=False`` nothing does.
+    Raises ``ValueError`` for a name that does not fit into a header, and without a phrase.
+    """
+
+    name: str
+    system_starts_with: str | None = None
+    user_starts_with: str | None = None
+    user_contains: tuple[str, ...] = ()
+    user_ends_with: str | None = None
+    stream: bool | None = None
+    max_tokens: int | None = None
+    max_user_messages: int = 1
+    max_characters: int | None = None
+    enabled: bool = True
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                "a rule's name is 1 to 64 letters, digits, dots, dashes or underscores"
+            )
+        phrases = (
+            self.system_starts_with,
+            self.user_starts_with,
+            *self.user_contains,
+            self.user_ends_with,
+        )
+        given = [phrase for phrase in phrases if phrase is not None]
+        if self.enabled and not given:
+            raise ValueError("a rule needs a phrase: structure alone also fits what users write")
+        if any(phrase != phrase.strip() or not phrase for phrase in given):
+            raise ValueError("a phrase is not empty and has no space around it")
+
+
+def rules_with(extra: Iterable[BackgroundRule]) -> tuple[BackgroundRule, ...]:
+    """The rules in force: ``extra`` first, then the built-in ones that none of them replaces."""
+    first = tuple(extra)
+    replaced = {rule.name for rule in first}
+    rest = (rule for rule in BACKGROUND_RULES if rule.name not in replaced)
+    return tuple(rule for rule in (*first, *rest) if rule.enabled)
+
+
+_OPEN_WEBUI: Final = "Open WebUI: `DEFAULT_{}_PROMPT_TEMPLATE`, `routers/tasks.py`; {}"
+_RUN: Final = "request seen from 0.12.4"
+_READ: Final = "read in 0.12.4, not run"
+
+BACKGROUND_RULES: Final[tuple[BackgroundRule, ...]] = (
+    BackgroundRule(
+        name="open-webui-title",
+        user_starts_with="### Task:\nGenerate a concise",
+        user_contains=("summarizing the chat history", '{ "title":', "<chat_history>"),
+        user_ends_with="</chat_history>",
+        stream=False,
+        source=_OPEN_WEBUI.format("TITLE_GENERATION", _RUN),
+    ),
+    BackgroundRule(
+        name="open-webui-tags",
+        user_starts_with="### Task:\nGenerate 1-3 broad tags categorizing the main themes",
+        user_contains=('{ "tags":', "<chat_history>"),
+        user_ends_with="</chat_history>",
+        stream=False,
+        source=_OPEN_WEBUI.format("TAGS_GENERATION", _RUN),
+    ),
+    BackgroundRule(
+        name="open-webui-follow-ups",
+        user_starts_with="### Task:",  # the words after it changed before 0.12.4
+        user_contains=("user might naturally", '{ "follow_ups":', "<chat_history>"),
+        user_ends_with="</chat_history>",
+        stream=False,
+        source=_OPEN_WEBUI.format("FOLLOW_UP_GENERATION", _RUN),
+    ),
+    BackgroundRule(
+        name="open-webui-queries",
+        user_starts_with="### Task:\nAnalyze the chat history to determine the necessity of "
+        "generating search queries",
+        user_contains=('{ "queries":', "<chat_history>"),
+        user_ends_with="</chat_history>",
+        stream=False,
+        source=_OPEN_WEBUI.format("QUERY_GENERATION", _READ),
+    ),
+    BackgroundRule(
+        name="open-webui-image-prompt",
+        user_starts_with="### Task:\nGenerate a detailed prompt for",
+        user_contains=("image generation task", '"prompt":', "<chat_history>"),
+        user_ends_with="</chat_history>",
+        stream=False,
+        source=_OPEN_WEBUI.format("IMAGE_PROMPT_GENERATION", _READ),
+    ),
+    BackgroundRule(
+        name="open-webui-autocomplete",
+        user_starts_with="### Task:\nYou are an autocompletion system.",
+        user_contains=("<chat_history>", "<type>", "<text>"),
+        user_ends_with="#### Output:",
+        stream=False,
+        source=_OPEN_WEBUI.format("AUTOCOMPLETE_GENERATION", _READ),
+    ),
+    BackgroundRule(
+        name="opencode-title",
+        system_starts_with="You are a title generator. You output ONLY a thread title.",
+        user_starts_with="Generate a title for this conversation:",
+        max_user_messages=2,
+        source="opencode and its forks (Kilo): `agent/prompt/title.txt`, `ensureTitle` in "
+        "`session/prompt.ts`; request seen from 1.18.33 and Kilo 7.7.7",
+    ),
+    BackgroundRule(
+        name="continue-title",
+        user_starts_with="Given the following... please reply with a title for the chat",
+        max_tokens=32,
+        source="Continue in IDEs: `core/util/chatDescriber.ts`, 16 tokens; read, not run",
+    ),
+    BackgroundRule(
+        name="librechat-title",
+        user_starts_with="Provide a concise, 5-word-or-less title for the conversation",
+        user_contains=("return the title itself", "Conversation:"),
+        stream=False,
+        source="LibreChat: `createCompletionTitleRunnable` of `@librechat/agents` 3.2.21; read, "
+        "not run",
+    ),
+    BackgroundRule(
+        name="goose-title",
+        system_starts_with="Generate a short title (four words or less)",
+        user_contains=("---BEGIN USER MESSAGES---", "---END USER MESSAGES---"),
+        user_ends_with="Generate a short title for the above messages.",
+        source="Goose: `generate_session_name` in `providers/base.rs`; read, not run",
+    ),
+    BackgroundRule(
+        name="crush-title",
+        system_starts_with="You will generate a short title based on the first message",
+        user_starts_with="Generate a concise title for the following content:",
+        source="Crush: `generateTitle` in `internal/agent/agent.go`; read, not run",
+    ),
+    BackgroundRule(
+        name="cursor-key-check",
+        system_starts_with="You are a test assistant.",
+        user_starts_with="Testing. Just say hi and nothing else.",
+        stream=False,
+        max_characters=80,
+        source="Cursor, when a key is verified: cursor/cursor#1640; read, not run",
+    ),
+)
+"""The built-in rules; the first that matches names the request."""

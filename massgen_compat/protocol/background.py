@@ -1,0 +1,72 @@
+"""Whether a request is one that a client sends behind its user's back. Pure.
+
+All rules share one structure, because nothing that a user is in the middle of has it: no tools, no
+history (not one message of the assistant or of a tool), text only. The user agent never counts: a
+client sends the same one with what its user asks.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from massgen_compat.background import BACKGROUND_RULES, BackgroundRule, rules_with
+from massgen_compat.protocol.request import ChatRequest
+from massgen_compat.run import Text
+
+__all__ = ["BACKGROUND_RULES", "BackgroundRule", "matching_rule", "rules_with"]
+
+_SPEAKERS: Final = frozenset({"system", "developer", "user"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """The messages of a request that has the shared structure."""
+
+    system: str
+    users: tuple[str, ...]
+    characters: int
+
+
+def matching_rule(request: ChatRequest, rules: Iterable[BackgroundRule]) -> BackgroundRule | None:
+    """The first of the rules that describes the request."""
+    texts = _texts(request)
+    if texts is None:
+        return None
+    return next((rule for rule in rules if _describes(rule, request, texts)), None)
+
+
+def _texts(request: ChatRequest) -> _Texts | None:
+    messages = request.run.messages
+    if request.run.tools or any(message.role not in _SPEAKERS for message in messages):
+        return None
+    if not all(isinstance(part, Text) for message in messages for part in message.content):
+        return None
+    told = [(message.role == "user", message.text.strip()) for message in messages]
+    return _Texts(
+        system=next((text for is_user, text in told if not is_user), ""),
+        users=tuple(text for is_user, text in told if is_user),
+        characters=sum(len(text) for _, text in told),
+    )
+
+
+def _describes(rule: BackgroundRule, request: ChatRequest, texts: _Texts) -> bool:
+    if not 1 <= len(texts.users) <= rule.max_user_messages:
+        return False
+    if rule.stream is not None and request.stream is not rule.stream:
+        return False
+    if rule.max_tokens is not None and not _bound(request) <= rule.max_tokens:
+        return False
+    if rule.max_characters is not None and texts.characters > rule.max_characters:
+        return False
+    return (
+        texts.system.startswith(rule.system_starts_with or "")
+        and texts.users[0].startswith(rule.user_starts_with or "")
+        and texts.users[-1].endswith(rule.user_ends_with or "")
+        and all(any(phrase in text for text in texts.users) for phrase in rule.user_contains)
+    )
+
+
+def _bound(request: ChatRequest) -> float:
+    """What the request allows its answer in tokens."""
+    params = request.run.presenter_params
+    return params.get("max_completion_tokens") or params.get("max_tokens") or float("inf")
