@@ -4,15 +4,17 @@ The legacy ``function_call`` and its results become tool calls with made-up ids.
 the order of messages is checked here: every result has its call, every call has its result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import assert_never
 
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
 from massgen_compat.protocol.messages import (
     AssistantMessage,
     AudioPart,
+    CustomCall,
     DeveloperMessage,
     FilePart,
+    FunctionCall,
     FunctionMessage,
     ImagePart,
     RefusalPart,
@@ -27,10 +29,14 @@ from massgen_compat.protocol.text import shorten
 from massgen_compat.run import Audio, File, Image, Message, Part, Refusal, Text, ToolCall
 
 
-def conversation(messages: Sequence[WireMessage]) -> tuple[Message, ...]:
+def conversation(
+    messages: Sequence[WireMessage], custom_tools: Collection[str] = ()
+) -> tuple[Message, ...]:
     """The messages in the library's words.
 
-    Raises ``InvalidRequest`` with the index of the message that is out of place or lacks content.
+    ``custom_tools`` names tools whose calls hold free text, in whatever shape the client sends them
+    back. Raises ``InvalidRequest`` with the index of the message that is out of place or lacks
+    content.
     """
     conversed: list[Message] = []
     legacy_call: str | None = None
@@ -38,7 +44,7 @@ def conversation(messages: Sequence[WireMessage]) -> tuple[Message, ...]:
         match message:
             case AssistantMessage():
                 legacy_call = f"call_legacy_{index}" if message.function_call else None
-                conversed.append(_assistant(message, index, legacy_call))
+                conversed.append(_assistant(message, index, legacy_call, custom_tools))
             case FunctionMessage():
                 conversed.append(_function_result(message, index, legacy_call))
                 legacy_call = None
@@ -51,27 +57,26 @@ def conversation(messages: Sequence[WireMessage]) -> tuple[Message, ...]:
 def _plain(
     message: SystemMessage | DeveloperMessage | UserMessage | ToolMessage, index: int
 ) -> Message:
-    if message.content is None:
+    if message.content is None and not isinstance(message, ToolMessage):
         raise _no_content(index)
     return Message(
         role=message.role,
-        content=_parts(message.content),
+        content=_parts(message.content or ""),
         name=message.name,
         tool_call_id=message.tool_call_id if isinstance(message, ToolMessage) else None,
     )
 
 
-def _assistant(message: AssistantMessage, index: int, legacy_call: str | None) -> Message:
+def _assistant(
+    message: AssistantMessage, index: int, legacy_call: str | None, custom_tools: Collection[str]
+) -> Message:
     if message.audio is not None:
         raise UnsupportedParameter(
             f"Unsupported parameter: 'messages[{index}].audio' is not supported here: "
             "a team answers in text only.",
             param=f"messages[{index}].audio",
         )
-    calls = [
-        ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
-        for call in message.tool_calls or ()
-    ]
+    calls = [_call(call, custom_tools) for call in message.tool_calls or ()]
     if message.function_call and legacy_call:
         called = message.function_call
         calls.append(ToolCall(id=legacy_call, name=called.name, arguments=called.arguments))
@@ -82,6 +87,15 @@ def _assistant(message: AssistantMessage, index: int, legacy_call: str | None) -
         name=message.name,
         tool_calls=tuple(calls),
     )
+
+
+def _call(call: FunctionCall | CustomCall, custom_tools: Collection[str]) -> ToolCall:
+    if isinstance(call, CustomCall):
+        called = call.custom
+        return ToolCall(id=call.id, name=called.name, arguments=called.input, custom=True)
+    name = call.function.name
+    said = call.function.arguments
+    return ToolCall(id=call.id, name=name, arguments=said, custom=name in custom_tools)
 
 
 def _function_result(message: FunctionMessage, index: int, legacy_call: str | None) -> Message:

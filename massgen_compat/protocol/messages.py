@@ -2,7 +2,8 @@
 
 Sources: OpenAI's schemas, and for what is tolerated beyond them the recorded clients: an absent,
 ``null`` or ``[]`` content of an assistant, ``tool_calls: []``, and the fields of a response that a
-client echoes (``annotations``, ``audio: null``, ``reasoning_content``, …), which are dropped.
+client echoes (``annotations``, ``audio: null``, …), which are dropped. Of ``reasoning_content``
+only the team's decision is of use, see ``decision``.
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -162,12 +163,33 @@ class CalledFunction(Wire):
     arguments: Text
 
 
-class AssistantCall(Wire):
-    """An entry of ``tool_calls``."""
+class FunctionCall(Wire):
+    """A call of a function in ``tool_calls``."""
 
     id: Name
     type: Literal["function"]
     function: CalledFunction
+
+
+class CalledCustom(Wire):
+    """The name and the input of a custom tool's call."""
+
+    name: Name
+    input: Text
+
+
+class CustomCall(Wire):
+    """A call of a custom tool in ``tool_calls``."""
+
+    id: Name
+    type: Literal["custom"]
+    custom: CalledCustom
+
+
+AssistantCall: TypeAlias = Annotated[
+    Annotated[FunctionCall, Tag("~function")] | Annotated[CustomCall, Tag("~custom")],
+    by_key("type", "function", "custom"),
+]
 
 
 class AssistantMessage(Wire):
@@ -177,6 +199,7 @@ class AssistantMessage(Wire):
     content: AssistantContent | None = None
     name: Name | None = None
     refusal: Text | None = None
+    reasoning_content: object = None
     audio: object = None
     tool_calls: (
         Annotated[list[AssistantCall], Field(fail_fast=True, max_length=MAX_TOOL_CALLS)] | None
@@ -185,10 +208,10 @@ class AssistantMessage(Wire):
 
 
 class ToolMessage(Wire):
-    """The result of a call of ``tool_calls``."""
+    """The result of a call of ``tool_calls``; clients put images into them, too."""
 
     role: Literal["tool"]
-    content: TextContent | None = None
+    content: UserContent | None = None
     tool_call_id: Name
     name: Name | None = None
 

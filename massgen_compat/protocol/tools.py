@@ -1,11 +1,11 @@
 """The client's tools on the wire of Chat Completions: the shapes, and what they mean together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, Tag
 
-from massgen_compat.errors import InvalidRequest, UnsupportedParameter
+from massgen_compat.errors import InvalidRequest
 from massgen_compat.protocol.wire import Wire, by_key, by_type
 from massgen_compat.run import NamedTool, Tool, ToolChoice
 
@@ -14,13 +14,15 @@ MAX_TOOLS: Final = 512
 
 MAX_DESCRIPTION: Final = 100_000
 
-_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")]
+ToolName: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")
+]
 
 
 class WireFunction(Wire):
     """A function that the model may call."""
 
-    name: _Name
+    name: ToolName
     description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
@@ -33,10 +35,45 @@ class FunctionTool(Wire):
     function: WireFunction
 
 
+class TextFormat(Wire):
+    """Input without a form."""
+
+    type: Literal["text"]
+
+
+class Grammar(Wire):
+    """A context-free grammar, or a regular expression."""
+
+    syntax: Literal["lark", "regex"]
+    definition: Annotated[str, Field(max_length=MAX_DESCRIPTION)]
+
+
+class GrammarFormat(Wire):
+    """Input that follows a grammar. Nothing here compiles it: it is the provider's matter."""
+
+    type: Literal["grammar"]
+    grammar: Grammar
+
+
+_Format: TypeAlias = Annotated[
+    Annotated[TextFormat, Tag("~text")] | Annotated[GrammarFormat, Tag("~grammar")],
+    by_key("type", "text", "grammar"),
+]
+
+
+class WireCustom(Wire):
+    """A tool whose input is free text."""
+
+    name: ToolName
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] | None = None
+    format: _Format | None = None
+
+
 class CustomTool(Wire):
-    """A freeform tool: known to the API, refused here."""
+    """A custom tool."""
 
     type: Literal["custom"]
+    custom: WireCustom
 
 
 WireTool: TypeAlias = Annotated[
@@ -46,7 +83,7 @@ WireTool: TypeAlias = Annotated[
 
 
 class _Named(Wire):
-    name: _Name
+    name: ToolName
 
 
 class FunctionChoice(Wire):
@@ -56,9 +93,22 @@ class FunctionChoice(Wire):
     function: _Named
 
 
+class CustomChoice(Wire):
+    """The choice of one custom tool."""
+
+    type: Literal["custom"]
+    custom: _Named
+
+
+_Choice: TypeAlias = Annotated[
+    Annotated[FunctionChoice, Tag("~function")] | Annotated[CustomChoice, Tag("~custom")],
+    by_key("type", "function", "custom"),
+]
+
+
 class _Allowed(Wire):
     mode: Literal["auto", "required"]
-    tools: Annotated[list[FunctionChoice], Field(min_length=1, max_length=MAX_TOOLS)]
+    tools: Annotated[list[_Choice], Field(min_length=1, max_length=MAX_TOOLS)]
 
 
 class AllowedChoice(Wire):
@@ -75,8 +125,9 @@ WireToolChoice: TypeAlias = Annotated[
     | Annotated[
         Annotated[
             Annotated[FunctionChoice, Tag("~function")]
+            | Annotated[CustomChoice, Tag("~custom")]
             | Annotated[AllowedChoice, Tag("~allowed_tools")],
-            by_key("type", "function", "allowed_tools"),
+            by_key("type", "function", "custom", "allowed_tools"),
         ],
         Tag("~object"),
     ],
@@ -85,53 +136,75 @@ WireToolChoice: TypeAlias = Annotated[
 
 
 def client_tools(
-    tools: Sequence[WireTool] | None, choice: WireToolChoice | None
+    tools: Sequence[WireTool] | None,
+    choice: WireToolChoice | None,
+    *,
+    as_functions: Collection[str] = (),
 ) -> tuple[tuple[Tool, ...], ToolChoice | None]:
     """The tools that the presenter may call, and its choice among them.
 
+    ``as_functions`` names custom tools whose calls the client reads as those of functions.
     ``allowed_tools`` becomes what every provider understands: the other tools are withheld.
-    Raises ``InvalidRequest`` for a repeated name or a choice that is none of the tools, and
-    ``UnsupportedParameter`` for custom tools.
+    Raises ``InvalidRequest`` for a repeated name or a choice that is none of the tools.
     """
     known: dict[str, Tool] = {}
-    for index, tool in enumerate(tools or ()):
-        if isinstance(tool, CustomTool):
-            raise UnsupportedParameter(
-                "Unsupported parameter: custom tools are not supported in this version; use a "
-                "function tool with one string parameter.",
-                param=f"tools[{index}].type",
-            )
-        function = tool.function
-        if function.name in known:
+    for index, wire in enumerate(tools or ()):
+        tool = (
+            _custom(wire.custom, as_functions)
+            if isinstance(wire, CustomTool)
+            else _function(wire.function)
+        )
+        if tool.name in known:
             raise InvalidRequest(
-                f"Invalid value: the tool name '{function.name}' is used twice.",
-                param=f"tools[{index}].function.name",
+                f"Invalid value: the tool name '{tool.name}' is used twice.",
+                param=f"tools[{index}].{wire.type}.name",
                 code="invalid_value",
             )
-        known[function.name] = Tool(
-            name=function.name,
-            description=function.description or "",
-            parameters=function.parameters or {"type": "object", "properties": {}},
-            strict=bool(function.strict),
-        )
+        known[tool.name] = tool
     match choice:
-        case FunctionChoice():
-            _check_known(choice, known, "tool_choice.function.name")
-            return tuple(known.values()), NamedTool(choice.function.name)
-        case AllowedChoice():
-            for index, each in enumerate(choice.allowed_tools.tools):
-                _check_known(each, known, f"tool_choice.allowed_tools.tools[{index}].function.name")
-            allowed = {each.function.name for each in choice.allowed_tools.tools}
-            kept = tuple(tool for tool in known.values() if tool.name in allowed)
-            return kept, choice.allowed_tools.mode
+        case FunctionChoice() | CustomChoice():
+            return tuple(known.values()), NamedTool(_chosen(choice, known, "tool_choice"))
+        case AllowedChoice(allowed_tools=given):
+            allowed = {
+                _chosen(each, known, f"tool_choice.allowed_tools.tools[{index}]")
+                for index, each in enumerate(given.tools)
+            }
+            return tuple(tool for tool in known.values() if tool.name in allowed), given.mode
         case _:
             return tuple(known.values()), choice
 
 
-def _check_known(choice: FunctionChoice, known: dict[str, Tool], param: str) -> None:
-    if choice.function.name not in known:
+def _function(function: WireFunction) -> Tool:
+    return Tool(
+        name=function.name,
+        description=function.description or "",
+        parameters=function.parameters or {"type": "object", "properties": {}},
+        strict=bool(function.strict),
+    )
+
+
+def _custom(custom: WireCustom, as_functions: Collection[str]) -> Tool:
+    given: dict[str, Any] = {"type": "text"}
+    if isinstance(custom.format, GrammarFormat):
+        given = {"type": "grammar", **custom.format.grammar.model_dump()}
+    return Tool(
+        name=custom.name,
+        description=custom.description or "",
+        input_format=given,
+        as_function=custom.name in as_functions,
+    )
+
+
+def _chosen(choice: FunctionChoice | CustomChoice, known: Mapping[str, Tool], at: str) -> str:
+    named = choice.custom if isinstance(choice, CustomChoice) else choice.function
+    tool = known.get(named.name)
+    fits = tool is not None and (
+        tool.as_function or tool.custom == isinstance(choice, CustomChoice)
+    )
+    if not fits:
         raise InvalidRequest(
-            f"Tool choice '{choice.function.name}' not found in 'tools' parameter.",
-            param=param,
+            f"Tool choice '{named.name}' not found in 'tools' parameter.",
+            param=f"{at}.{choice.type}.name",
             code="invalid_value",
         )
+    return named.name

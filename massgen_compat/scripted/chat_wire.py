@@ -3,13 +3,14 @@
 As at OpenAI, reasoning shows in the usage only, and the provider's own tools not at all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 from massgen_compat.run import FinishReason, Json, ToolCall, Usage
-from massgen_compat.scripted.play import Play, argument_tokens, text_tokens
+from massgen_compat.scripted.play import Play, argument_tokens, certain, text_tokens
 from massgen_compat.scripted.request import WireRequest
 from massgen_compat.scripted.script import Refuse
 from massgen_compat.scripted.wire import CREATED, Frame, encode, padding, refusal_body, section
@@ -38,7 +39,8 @@ class ChatWire:
         chunk = encode({"object": "chat.completion.chunk", **self._identity})
         self._head = b"data: " + chunk[:-1] + b',"choices":'
         self._delta_head = self._head + b'[{"index":0,"delta":'
-        self._delta_tail = b',"logprobs":null,"finish_reason":null}]'
+        self._top_logprobs = int(request.body.get("top_logprobs") or 0)
+        self._wants_logprobs = request.body.get("logprobs") is True
         usage = b',"usage":null' if self._include_usage else b""
         self._ends = [usage + self._padding(size) + b"}\n\n" for size in range(16)]
 
@@ -51,13 +53,15 @@ class ChatWire:
         calls = self._play.calls
         yield Frame(self._delta(self._role_delta()))
         for token in text_tokens(self._play.text):
-            yield Frame(self._delta(b'{"content":' + to_json(token) + b"}"), token=True)
+            said = self._delta(b'{"content":' + to_json(token) + b"}", self._logprobs([token]))
+            yield Frame(said, token=True)
         for token in text_tokens(self._play.refusal or ""):
             yield Frame(self._delta(b'{"refusal":' + to_json(token) + b"}"), token=True)
         for index, call in enumerate(calls):
             if not self._is_single_call():
                 yield Frame(self._delta(encode({"tool_calls": [_call_head(call, index)]})))
-            head = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % index
+            kind, said = _KINDS[call.custom]
+            head = b'{"tool_calls":[{"index":%d,"%s":{"%s":' % (index, kind, said)
             for fragment in argument_tokens(call.arguments):
                 yield Frame(self._delta(head + to_json(fragment) + b"}}]}"), token=True)
 
@@ -85,7 +89,12 @@ class ChatWire:
         }
         if planned.calls:
             message["tool_calls"] = [_call(call) for call in planned.calls]
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish}
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": self._logprobs(text_tokens(planned.text)),
+            "finish_reason": self._finish,
+        }
         body = {"object": "chat.completion", **self._identity, "choices": [choice]}
         if planned.usage is not None:
             body["usage"] = _usage(planned.usage)
@@ -103,8 +112,16 @@ class ChatWire:
             delta["tool_calls"] = [_call_head(planned.calls[0], 0)]
         return encode(delta)
 
-    def _delta(self, delta: bytes) -> bytes:
-        return self._delta_head + delta + self._delta_tail + self._ends[len(delta) % 16]
+    def _delta(self, delta: bytes, logprobs: Json | None = None) -> bytes:
+        told = b"null" if logprobs is None else encode(logprobs)
+        tail = b',"logprobs":' + told + b',"finish_reason":null}]'
+        return self._delta_head + delta + tail + self._ends[len(delta) % 16]
+
+    def _logprobs(self, tokens: Iterable[str]) -> Json | None:
+        if not self._wants_logprobs:
+            return None
+        content = [certain(token, self._top_logprobs) for token in tokens]
+        return {"content": content, "refusal": None}
 
     def _padding(self, size: int) -> bytes:
         return b',"obfuscation":"%s"' % padding(size).encode() if self._obfuscate else b""
@@ -112,18 +129,22 @@ class ChatWire:
 
 def _finish_reason(planned: Play, request: WireRequest) -> FinishReason:
     """A forced call of one function ends with ``stop`` at OpenAI (measured in vLLM #25054)."""
-    named = "function" in section(request.body, "tool_choice")
+    named = bool({"function", "custom"} & section(request.body, "tool_choice").keys())
     return "stop" if named and planned.finish_reason == "tool_calls" else planned.finish_reason
 
 
 def _call_head(call: ToolCall, index: int) -> Json:
-    function = {"name": call.name, "arguments": ""}
-    return {"index": index, "id": call.id, "type": "function", "function": function}
+    return {"index": index, **_call(replace(call, arguments=""))}
 
 
 def _call(call: ToolCall) -> Json:
-    function = {"name": call.name, "arguments": call.arguments}
-    return {"id": call.id, "type": "function", "function": function}
+    kind, said = (name.decode() for name in _KINDS[call.custom])
+    return {"id": call.id, "type": kind, kind: {"name": call.name, said: call.arguments}}
+
+
+_KINDS: Final = {False: (b"function", b"arguments"), True: (b"custom", b"input")}
+"""A call's ``type``, and the name of what it is given; custom calls are not on record as streams,
+so their fragments are those of functions with the names of the whole call."""
 
 
 def _usage(usage: Usage) -> Json:

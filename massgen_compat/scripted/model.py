@@ -26,7 +26,7 @@ from massgen_compat.errors import (
 )
 from massgen_compat.run import Json
 from massgen_compat.scripted.language import parse_script
-from massgen_compat.scripted.play import Play, argument_tokens, play, text_tokens
+from massgen_compat.scripted.play import Play, argument_tokens, certain, play, text_tokens
 from massgen_compat.scripted.scene import read_scene
 from massgen_compat.scripted.script import Cut, Refuse, Stall
 from massgen_compat.turn import (
@@ -88,7 +88,7 @@ class ScriptedModel:
     async def _events(self, planned: Play, request: TurnRequest) -> AsyncGenerator[TurnEvent]:
         limit = None if planned.failure is None else planned.failure.after_tokens
         tokens = 0
-        for piece in _pieces(planned):
+        for piece in _pieces(planned, request.params):
             if tokens == limit:
                 break
             if _is_token(piece):
@@ -120,11 +120,13 @@ class ScriptedModel:
         )
 
 
-def _pieces(planned: Play) -> Iterator[TurnEvent]:
+def _pieces(planned: Play, params: Json) -> Iterator[TurnEvent]:
     yield from map(ReasoningPiece, text_tokens(planned.reasoning or ""))
     for tool in planned.hosted:
         yield HostedToolUsed(f"{tool}_call")
-    yield from map(TextPiece, text_tokens(planned.text))
+    top = int(params.get("top_logprobs") or 0)
+    for token in text_tokens(planned.text):
+        yield TextPiece(token, (certain(token, top),) if params.get("logprobs") else ())
     yield from map(RefusalPiece, text_tokens(planned.refusal or ""))
     for index, call in enumerate(planned.calls):
         yield CallPiece(index, "", id=call.id, name=call.name)

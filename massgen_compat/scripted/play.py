@@ -4,9 +4,9 @@ The default texts say that no model is involved, because they end up before a us
 """
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, Final, cast
 
 from pydantic_core import to_json
 
@@ -15,6 +15,7 @@ from massgen_compat.scripted.scene import Scene, workflow_tool
 from massgen_compat.scripted.script import Failure, Refuse, Script, Step
 from massgen_compat.turn import Phase
 
+_NOTHING: Final[Json] = {}
 NO_MODEL = "[scripted model, no model involved]"
 QUOTED_QUESTION = 120
 """Characters of the question that the default answer repeats."""
@@ -36,15 +37,23 @@ class Play:
     token_delay_seconds: float
 
 
-def play(script: Script, scene: Scene, *, seed: str, sent: Container[str] = ()) -> Play:
+def play(script: Script, scene: Scene, *, seed: str, sent: Json = _NOTHING) -> Play:
     """Play the turn. The same arguments give the same play.
 
-    ``seed`` makes the call ids; ``sent`` holds the names of the request's parameters.
+    ``seed`` makes the call ids; ``sent`` holds the request's parameters. A bound on the tokens of
+    the reply cuts its text.
     """
     step, submitted = _submit(choose(script, scene), scene)
+    step = _bounded(step, sent)
     others = [(_offered_name(scene.tools, call.name), call.arguments) for call in step.calls]
+    custom = {tool.name for tool in scene.tools if tool.custom}
     tool_calls = tuple(
-        ToolCall(id=f"call_{seed}{index:02}", name=name, arguments=_json(arguments))
+        ToolCall(
+            id=f"call_{seed}{index:02}",
+            name=name,
+            arguments=_json(arguments),
+            custom=name in custom,
+        )
         for index, (name, arguments) in enumerate([*submitted, *others])
     )
     return Play(
@@ -61,11 +70,29 @@ def play(script: Script, scene: Scene, *, seed: str, sent: Container[str] = ()) 
     )
 
 
-def _spared(failure: Failure | None, sent: Container[str]) -> bool:
+_CAPS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+
+
+def _bounded(step: Step, sent: Json) -> Step:
+    """The step within the request's bound of tokens."""
+    bound = next((sent[cap] for cap in _CAPS if isinstance(sent.get(cap), int)), None)
+    tokens = text_tokens(step.text)
+    if bound is None or len(tokens) <= bound:
+        return step
+    return replace(step, text="".join(tokens[:bound]), finish_reason="length")
+
+
+def _spared(failure: Failure | None, sent: Json) -> bool:
     """A refusal of a parameter that was not sent."""
     if not isinstance(failure, Refuse) or failure.when_sent is None:
         return False
     return failure.when_sent not in sent
+
+
+def certain(token: str, top: int = 0) -> dict[str, Any]:
+    """The log probability of a token that a script has: it is the only one."""
+    said = {"token": token, "logprob": 0.0, "bytes": list(token.encode())}
+    return {**said, "top_logprobs": [said] if top else []}
 
 
 def text_tokens(text: str) -> list[str]:

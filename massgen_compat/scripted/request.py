@@ -95,11 +95,13 @@ def _chat_message(message: Json, index: int) -> Message:
 
 
 def _chat_call(call: Json) -> ToolCall:
-    function = _mapping(call.get("function"))
+    custom = _mapping(call.get("custom"))
+    called = custom or _mapping(call.get("function"))
     return ToolCall(
         id=_string(call.get("id")),
-        name=_string(function.get("name")),
-        arguments=_string(function.get("arguments")),
+        name=_string(called.get("name")),
+        arguments=_string(called.get("input" if custom else "arguments")),
+        custom=bool(custom),
     )
 
 
@@ -135,14 +137,16 @@ def _item(item: Json, index: int) -> Message:
         case "message":
             role = _role(item.get("role"), f"input[{index}].role")
             return Message(role=role, content=_parts(item.get("content")))
-        case "function_call":
+        case "function_call" | "custom_tool_call" as kind:
+            custom = kind == "custom_tool_call"
             call = ToolCall(
                 id=_string(item.get("call_id")),
                 name=_string(item.get("name")),
-                arguments=_string(item.get("arguments")),
+                arguments=_string(item.get("input" if custom else "arguments")),
+                custom=custom,
             )
             return Message(role="assistant", tool_calls=(call,))
-        case "function_call_output":
+        case "function_call_output" | "custom_tool_call_output":
             content = _parts(item.get("output"))
             return Message(
                 role="tool", content=content, tool_call_id=_string(item.get("call_id")) or None
@@ -183,16 +187,18 @@ def _parts(content: object) -> tuple[Part, ...]:
 
 
 def _tools(body: Json) -> Iterator[Tool]:
-    """The function tools; Chat Completions nests their fields once more."""
+    """The caller's tools; Chat Completions nests their fields once more."""
     for tool in _objects(body, "tools"):
-        if tool.get("type") != "function":
+        kind = tool.get("type")
+        if kind not in {"function", "custom"}:
             continue
-        function = _mapping(tool.get("function")) or tool
+        fields = _mapping(tool.get(kind)) or tool
         yield Tool(
-            name=_string(function.get("name")),
-            description=_string(function.get("description")),
-            parameters=_mapping(function.get("parameters")),
-            strict=function.get("strict") is True,
+            name=_string(fields.get("name")),
+            description=_string(fields.get("description")),
+            parameters=_mapping(fields.get("parameters")),
+            strict=fields.get("strict") is True,
+            input_format=_mapping(fields.get("format")) if kind == "custom" else None,
         )
 
 

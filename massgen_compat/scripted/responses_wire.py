@@ -30,6 +30,10 @@ class ResponsesWire:
         self._encrypt = isinstance(include, list) and "reasoning.encrypted_content" in include
         self._summarise = section(body, "reasoning").get("summary") is not None
         self._obfuscate = section(body, "stream_options").get("include_obfuscation") is not False
+        self._wants_logprobs = (
+            isinstance(include, list) and "message.output_text.logprobs" in include
+        )
+        self._top_logprobs = int(body.get("top_logprobs") or 0)
         self._incomplete = _INCOMPLETE.get(planned.finish_reason)
         self._items = list(self._output())
 
@@ -49,7 +53,11 @@ class ResponsesWire:
                 case "message":
                     yield from self._message(item, index)
                 case "function_call":
-                    yield from self._function_call(item, index)
+                    kind = "response.function_call_arguments"
+                    yield from self._call(item, index, kind, "arguments")
+                case "custom_tool_call":
+                    kind = "response.custom_tool_call_input"
+                    yield from self._call(item, index, kind, "input")
                 case _:
                     yield from self._web_search(item, index)
 
@@ -116,20 +124,20 @@ class ResponsesWire:
 
     def _part(self, part: Json, at: Json) -> Iterator[Frame]:
         field = "text" if part["type"] == "output_text" else "refusal"
-        logprobs: Json = {"logprobs": []} if field == "text" else {}
+        texts = field == "text"
+        logprobs: Json = {"logprobs": []} if texts else {}
         kind = f"response.{part['type']}"
         opened = {**part, field: ""}
         yield Frame(self._event("response.content_part.added", **at, part=opened))
-        yield from self._deltas(f"{kind}.delta", text_tokens(part[field]), {**at, **logprobs})
+        yield from self._deltas(f"{kind}.delta", text_tokens(part[field]), at, logprobs=texts)
         yield Frame(self._event(f"{kind}.done", **at, **logprobs, **{field: part[field]}))
         yield Frame(self._event("response.content_part.done", **at, part=part))
 
-    def _function_call(self, item: Json, index: int) -> Iterator[Frame]:
-        yield self._added({**item, "status": "in_progress", "arguments": ""}, index)
+    def _call(self, item: Json, index: int, kind: str, said: str) -> Iterator[Frame]:
+        yield self._added({**item, "status": "in_progress", said: ""}, index)
         at = {"item_id": item["id"], "output_index": index}
-        kind = "response.function_call_arguments"
-        yield from self._deltas(f"{kind}.delta", argument_tokens(item["arguments"]), at)
-        yield Frame(self._event(f"{kind}.done", **at, arguments=item["arguments"]))
+        yield from self._deltas(f"{kind}.delta", argument_tokens(item[said]), at)
+        yield Frame(self._event(f"{kind}.done", **at, **{said: item[said]}))
         yield self._done(item, index)
 
     def _added(self, item: Json, index: int) -> Frame:
@@ -158,12 +166,28 @@ class ResponsesWire:
             number,
         )
 
-    def _deltas(self, kind: str, tokens: Iterable[str], at: Json) -> Iterator[Frame]:
-        fixed = encode(at)[1:-1] + b',"delta":'
+    def _deltas(
+        self, kind: str, tokens: Iterable[str], at: Json, *, logprobs: bool = False
+    ) -> Iterator[Frame]:
+        place = encode(at)[1:-1]
         for token in tokens:
+            told = encode({"logprobs": self._logprobs(token)})[1:-1] + b"," if logprobs else b""
+            fixed = place + b"," + told + b'"delta":'
             delta = to_json(token)
             padded = _PADDED[len(delta) % 16] if self._obfuscate else b""
             yield Frame(self._raw(kind, fixed + delta + padded), token=True)
+
+    def _logprobs(self, token: str) -> list[Json]:
+        """As the published schema has them in streams: without ``bytes``."""
+        if not self._wants_logprobs:
+            return []
+        return [
+            {
+                "token": token,
+                "logprob": 0.0,
+                "top_logprobs": [{"token": token, "logprob": 0.0}] if self._top_logprobs else [],
+            }
+        ]
 
     def _response(self, status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
         return {**self._base, "status": status, "output": output}
@@ -195,11 +219,12 @@ def _content(planned: Play) -> Iterator[Json]:
 
 
 def _call_item(call: ToolCall, item_id: str) -> dict[str, Any]:
+    kind, said = ("custom_tool_call", "input") if call.custom else ("function_call", "arguments")
     return {
         "id": item_id,
-        "type": "function_call",
+        "type": kind,
         "status": "completed",
-        "arguments": call.arguments,
+        said: call.arguments,
         "call_id": call.id,
         "name": call.name,
     }

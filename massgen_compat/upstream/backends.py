@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from massgen_compat.errors import ConfigError
-from massgen_compat.run import Api, Backend
+from massgen_compat.run import Agent, Api, Backend
 
 NO_KEY: Final = "EMPTY"
 """What is sent as a key to servers that need none; the SDK insists on some key."""
@@ -25,7 +25,7 @@ class BackendType:
 
     ``keys`` and ``urls`` are the names of environment variables, first one set wins. ``open``
     marks servers that need no key. ``hosted_tools`` are the provider's own tools that its wire
-    here can ask for.
+    here can ask for. ``custom_tools``: whether it takes tools of free text.
     """
 
     type: str
@@ -34,6 +34,7 @@ class BackendType:
     urls: tuple[str, ...] = ()
     api: Api = "chat"
     hosted_tools: tuple[str, ...] = ()
+    custom_tools: bool = False
     open: bool = False
 
 
@@ -45,12 +46,14 @@ _ROWS: Final = (
         urls=("OPENAI_BASE_URL",),
         api="responses",
         hosted_tools=("web_search", "code_interpreter"),
+        custom_tools=True,
     ),
     BackendType(
         "azure_openai",
         keys=("AZURE_OPENAI_API_KEY",),
         urls=("AZURE_OPENAI_ENDPOINT",),
         api="responses",
+        custom_tools=True,
     ),
     BackendType("chatcompletion"),
     BackendType("grok", "https://api.x.ai/v1", ("XAI_API_KEY",)),
@@ -150,6 +153,14 @@ def resolve(backend: Backend, env: Mapping[str, str]) -> Endpoint:
         api_version=version or AZURE_API_VERSION,
         azure=True,
     )
+
+
+def takes_custom_tools(agent: Agent) -> bool:
+    """Whether the agent's backend takes tools of free text: OpenAI's own do, and scripts."""
+    if agent.backend.type == "scripted":
+        return True
+    row = BACKENDS.get(agent.backend.type)
+    return row is not None and row.custom_tools
 
 
 def _base_url(backend: Backend, row: BackendType, env: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
 """Chat Completions: a turn as its request body, and its chunks as events of a turn. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from massgen_compat.errors import UpstreamMalformed
@@ -15,10 +15,10 @@ from massgen_compat.turn import (
     TurnRequest,
 )
 from massgen_compat.upstream.chat_calls import CallAssembly
-from massgen_compat.upstream.chat_messages import chat_message
+from massgen_compat.upstream.chat_messages import chat_messages
 from massgen_compat.upstream.failures import failure
 from massgen_compat.upstream.parameters import chat_params
-from massgen_compat.upstream.tolerant import count, mapping, sequence, string, usage
+from massgen_compat.upstream.tolerant import count, logprobs, mapping, sequence, string, usage
 
 
 def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
     sent = chat_params(request.params, agent.params)
     sent |= {
         "model": agent.model,
-        "messages": [chat_message(message) for message in request.messages],
+        "messages": list(chat_messages(request.messages)),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -35,20 +35,26 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
         return sent
     sent["tools"] = [_tool(tool) for tool in request.tools]
     if request.tool_choice is not None:
-        sent["tool_choice"] = _choice(request.tool_choice)
+        sent["tool_choice"] = _choice(request.tool_choice, request.tools)
     if request.parallel_tool_calls is not None:
         sent["parallel_tool_calls"] = request.parallel_tool_calls
     return sent
 
 
-def _choice(choice: ToolChoice) -> str | dict[str, Any]:
-    if isinstance(choice, NamedTool):
-        return {"type": "function", "function": {"name": choice.name}}
-    return choice
+def _choice(choice: ToolChoice, tools: Sequence[Tool]) -> str | dict[str, Any]:
+    if not isinstance(choice, NamedTool):
+        return choice
+    kind = (
+        "custom" if any(tool.custom for tool in tools if tool.name == choice.name) else "function"
+    )
+    return {"type": kind, kind: {"name": choice.name}}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
     """``strict`` only where it is true: false is the default, and unknown to many providers."""
+    if tool.input_format is not None:
+        made = {"name": tool.name, "description": tool.description}
+        return {"type": "custom", "custom": {**made, "format": _format(tool.input_format)}}
     function: dict[str, Any] = {
         "name": tool.name,
         "description": tool.description,
@@ -57,6 +63,13 @@ def _tool(tool: Tool) -> dict[str, Any]:
     if tool.strict:
         function["strict"] = True
     return {"type": "function", "function": function}
+
+
+def _format(given: Json) -> Json:
+    """Chat Completions nests a grammar once more than Responses."""
+    if given.get("type") != "grammar":
+        return given
+    return {"type": "grammar", "grammar": {k: v for k, v in given.items() if k != "type"}}
 
 
 _FINISH_REASONS: Final[dict[str, FinishReason]] = {
@@ -136,7 +149,7 @@ class Parser:
             self._note(mapping(detail))
         if text := _content(said.get("content")):
             self._text.append(text)
-            yield TextPiece(text)
+            yield TextPiece(text, logprobs(mapping(choice.get("logprobs")).get("content")))
         if refusal := string(said.get("refusal")):
             self._refusal.append(refusal)
             yield RefusalPiece(refusal)

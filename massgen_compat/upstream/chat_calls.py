@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from massgen_compat.errors import UpstreamMalformed
 from massgen_compat.run import Json, ToolCall
 from massgen_compat.turn import CallPiece
+from massgen_compat.upstream.chat_messages import wire_call
 from massgen_compat.upstream.tolerant import count, mapping, string
 
 
@@ -24,8 +25,14 @@ class _Call:
     given: str = ""
     id: str = ""
     name: str = ""
+    custom: bool = False
     arguments: list[str] = field(default_factory=list[str])
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def made(self) -> ToolCall:
+        """The call as it stands now."""
+        said = "".join(self.arguments)
+        return ToolCall(id=self.id, name=self.name, arguments=said, custom=self.custom)
 
 
 class CallAssembly:
@@ -37,16 +44,18 @@ class CallAssembly:
 
     def feed(self, fragment: Json) -> Iterator[CallPiece]:
         """The next fragment. A call is told of as soon as it has a name."""
-        function = mapping(fragment.get("function"))
-        given, name = string(fragment.get("id")), string(function.get("name"))
+        custom = mapping(fragment.get("custom"))
+        called = custom or mapping(fragment.get("function"))
+        given, name = string(fragment.get("id")), string(called.get("name"))
         call = self._call(count(fragment.get("index")), given, name)
-        arguments = _text(function.get("arguments"))
+        call.custom = call.custom or bool(custom)
+        arguments = _text(called.get("input" if custom else "arguments"))
         call.arguments.append(arguments)
         call.given = call.given or given
         call.extra |= {
             key: value
             for key, value in fragment.items()
-            if value is not None and key not in {"index", "id", "type", "function"}
+            if value is not None and key not in {"index", "id", "type", "function", "custom"}
         }
         if call.name:
             if arguments:
@@ -59,23 +68,12 @@ class CallAssembly:
         """The finished calls. Raises ``UpstreamMalformed`` for one that never got a name."""
         if any(not call.name for call in self._calls):
             raise UpstreamMalformed("the provider sent a tool call without a name")
-        return tuple(
-            ToolCall(id=call.id, name=call.name, arguments="".join(call.arguments))
-            for call in self._calls
-        )
+        return tuple(call.made() for call in self._calls)
 
     def wire(self) -> list[dict[str, Any]]:
         """The calls to be sent back, with what a provider adds (Gemini refuses calls without its
         ``extra_content``)."""
-        return [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": "".join(call.arguments)},
-                **call.extra,
-            }
-            for call in self._calls
-        ]
+        return [{**wire_call(call.made()), **call.extra} for call in self._calls]
 
     def _call(self, number: int | None, given: str, name: str) -> _Call:
         """The call that a fragment belongs to, or a new one."""

@@ -3,14 +3,39 @@
 Contents of text alone are one string: many servers beside OpenAI's accept nothing else.
 """
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final, assert_never
 
-from massgen_compat.run import Audio, File, Image, Json, Message, Part, Refusal, Text
+from massgen_compat.run import Audio, File, Image, Json, Message, Part, Refusal, Text, ToolCall
 
 _OF_REPLIES: Final = frozenset(
     {"annotations", "audio", "function_call", "reasoning", "reasoning_content"}
 )
 """Fields of a reply that are not sent back: DeepSeek refuses ``reasoning_content`` (its docs)."""
+
+
+def chat_messages(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
+    """The conversation. A result is text on this wire; what else it holds follows the results of
+    its message as the user's."""
+    shown: list[Part] = []
+    for message in messages:
+        if message.role != "tool" and shown:
+            yield chat_message(Message(role="user", content=tuple(shown)))
+            shown = []
+        if message.role == "tool":
+            others = tuple(part for part in message.content if not isinstance(part, Text))
+            if others:
+                shown += [Text(_SHOWN_BELOW.format(call=message.tool_call_id)), *others]
+                texts = tuple(part for part in message.content if isinstance(part, Text))
+                message = replace(message, content=(*texts, Text(_SEE_BELOW)))  # noqa: PLW2901
+        yield chat_message(message)
+    if shown:
+        yield chat_message(Message(role="user", content=tuple(shown)))
+
+
+_SEE_BELOW: Final = "[The rest of this result is not text; it follows in the next user message.]"
+_SHOWN_BELOW: Final = "[From the result of the tool call {call}:]"
 
 
 def chat_message(message: Message) -> dict[str, Any]:
@@ -23,15 +48,17 @@ def chat_message(message: Message) -> dict[str, Any]:
     if message.tool_call_id is not None:
         sent["tool_call_id"] = message.tool_call_id
     if message.tool_calls:
-        sent["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
+        sent["tool_calls"] = [wire_call(call) for call in message.tool_calls]
     return sent
+
+
+def wire_call(call: ToolCall) -> dict[str, Any]:
+    """An entry of ``tool_calls``."""
+    if call.custom:
+        custom = {"name": call.name, "input": call.arguments}
+        return {"id": call.id, "type": "custom", "custom": custom}
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def replayed(item: Json) -> dict[str, Any]:

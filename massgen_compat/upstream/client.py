@@ -25,11 +25,13 @@ from massgen_compat.policies.request import Shaped, shape
 from massgen_compat.run import Agent, Api
 from massgen_compat.turn import ModelClient, TurnEvent, TurnRequest
 from massgen_compat.upstream import chat, responses
-from massgen_compat.upstream.backends import Endpoint, resolve
+from massgen_compat.upstream.backends import Endpoint, resolve, takes_custom_tools
 from massgen_compat.upstream.failures import failure, retry_after
+from massgen_compat.upstream.freeform import Unwrapper, as_functions
 from massgen_compat.upstream.parameters import unsupported
 from massgen_compat.upstream.reader import ReplyReader
 from massgen_compat.upstream.stream import CLOSE_SECONDS, EventStream, OpenResponse, leave
+from massgen_compat.upstream.tolerant import mapping
 
 _log: Final = logging.getLogger(__name__)
 
@@ -61,11 +63,16 @@ class OpenAIModelClient:
     @asynccontextmanager
     async def stream(self, request: TurnRequest, /) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
         """Open one model call, as ``ModelClient.stream`` says."""
+        unwrapper = None
+        custom = [tool.name for tool in request.tools if tool.custom]
+        if not takes_custom_tools(self._agent):
+            request = as_functions(request)
+            unwrapper = Unwrapper(custom) if custom else None
         async with AsyncExitStack() as stack:
             response, shaped = await self._open(stack, request)
             chunks = response.iter_bytes()
             try:
-                yield EventStream(chunks, ReplyReader(self._api), shaped)
+                yield EventStream(chunks, ReplyReader(self._api), shaped, unwrapper=unwrapper)
             finally:
                 await leave(response, chunks)
 
@@ -78,10 +85,13 @@ class OpenAIModelClient:
             try:
                 return await self._send(stack, request, shaped.body), shaped
             except openai.BadRequestError as error:
-                if not self._refuses_effort(error, shaped.body):
+                if self._refuses_effort(error, shaped.body):
+                    self._effortless.add(self._agent.model)
+                    shaped = self._shaped(request)
+                elif _refuses_format(error, shaped.body):
+                    shaped = _without_format(shaped)
+                else:
                     raise
-                self._effortless.add(self._agent.model)
-                shaped = self._shaped(request)
                 return await self._send(stack, request, shaped.body), shaped
         except openai.OpenAIError as error:
             raise self._failure(error) from error
@@ -158,6 +168,21 @@ class OpenAIModelClient:
                 return UpstreamUnreachable(
                     "the provider could not be reached; check the network and the backend's URL"
                 )
+
+
+def _refuses_format(error: openai.BadRequestError, body: Mapping[str, Any]) -> bool:
+    """A model without structured outputs, or one whose dialect of schemas is smaller: it can try
+    all the same, since the message is checked here."""
+    named = f"{error.param or ''} {error.message}"
+    asked = "response_format" in body or "format" in mapping(body.get("text"))
+    return asked and any(word in named for word in ("response_format", "text.format"))
+
+
+def _without_format(shaped: Shaped) -> Shaped:
+    body = {name: value for name, value in shaped.body.items() if name != "response_format"}
+    if text := {k: v for k, v in mapping(body.pop("text", None)).items() if k != "format"}:
+        body["text"] = text
+    return replace(shaped, body=body, dropped=(*shaped.dropped, "response_format"))
 
 
 def _never_connected(error: openai.APITimeoutError) -> bool:

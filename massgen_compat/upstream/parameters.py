@@ -15,7 +15,6 @@ UNSUPPORTED: Final = frozenset(
         "audio",
         "frequency_penalty",
         "logit_bias",
-        "logprobs",
         "modalities",
         "n",
         "prediction",
@@ -71,6 +70,7 @@ def _for_responses(params: Json) -> dict[str, Any]:
         if (bound := sent.pop(cap, None)) is not None:
             sent.setdefault("max_output_tokens", bound)
     _nest(sent, "reasoning_effort", "reasoning", "effort")
+    sent.pop("logprobs", None)  # asked for in ``include``
     _nest(sent, "verbosity", "text", "verbosity")
     if "response_format" in sent:
         sent["response_format"] = _text_format(mapping(sent["response_format"]))

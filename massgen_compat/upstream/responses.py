@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from massgen_compat.errors import MassGenError, UpstreamMalformed
 from massgen_compat.policies import canonical
-from massgen_compat.run import Agent, FinishReason, Json, NamedTool, ToolCall
+from massgen_compat.run import Agent, FinishReason, Json, NamedTool, Tool, ToolCall
 from massgen_compat.turn import (
     CallPiece,
     HostedToolUsed,
@@ -21,8 +21,8 @@ from massgen_compat.turn import (
 from massgen_compat.upstream.backends import BACKENDS
 from massgen_compat.upstream.failures import failure
 from massgen_compat.upstream.parameters import responses_params
-from massgen_compat.upstream.responses_input import input_items
-from massgen_compat.upstream.tolerant import count, mapping, sequence, string, usage
+from massgen_compat.upstream.responses_input import CALLS, input_items
+from massgen_compat.upstream.tolerant import count, logprobs, mapping, sequence, string, usage
 
 HOSTED_TOOLS: Final[dict[str, dict[str, Any]]] = {
     "web_search": {"type": "web_search"},
@@ -48,17 +48,7 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
 
     ``strict`` is always stated: left out, Responses takes it for true (recorded).
     """
-    tools = [
-        {
-            "type": "function",
-            "name": tool.name,
-            "description": tool.description,
-            "parameters": tool.parameters,
-            "strict": tool.strict,
-        }
-        for tool in request.tools
-    ]
-    tools += _hosted_tools(agent)
+    tools = [*map(_tool, request.tools), *_hosted_tools(agent)]
     sent = responses_params(request.params, agent.params)
     sent |= {
         "model": agent.model,
@@ -66,19 +56,37 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
         "stream": True,
         "store": False,
     }
+    included = list(map(str, sequence(sent.pop("include", None))))
     if "reasoning" in sent or _keeps_reasoning(agent.model):
-        sent["include"] = ["reasoning.encrypted_content"]
+        included.append("reasoning.encrypted_content")
+    if request.params.get("logprobs"):
+        included.append("message.output_text.logprobs")
+    if included:
+        sent["include"] = list(dict.fromkeys(included))
     if not tools:
         sent.pop("parallel_tool_calls", None)
         return sent
     sent["tools"] = tools
     if request.tool_choice is not None:
-        choice = request.tool_choice
-        named = isinstance(choice, NamedTool)
-        sent["tool_choice"] = {"type": "function", "name": choice.name} if named else choice
+        sent["tool_choice"] = _choice(request)
     if request.parallel_tool_calls is not None:
         sent["parallel_tool_calls"] = request.parallel_tool_calls
     return sent
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    named: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    if tool.custom:
+        return {"type": "custom", **named, "format": tool.input_format}
+    return {"type": "function", **named, "parameters": tool.parameters, "strict": tool.strict}
+
+
+def _choice(request: TurnRequest) -> object:
+    choice = request.tool_choice
+    if not isinstance(choice, NamedTool):
+        return choice
+    custom = any(tool.custom for tool in request.tools if tool.name == choice.name)
+    return {"type": "custom" if custom else "function", "name": choice.name}
 
 
 def _hosted_tools(agent: Agent) -> list[dict[str, Any]]:
@@ -121,6 +129,7 @@ class _Call:
     index: int
     id: str
     name: str
+    custom: bool
     arguments: list[str] = field(default_factory=list[str])
 
 
@@ -160,10 +169,13 @@ class Parser:
         if kind in _DELTAS:
             voice, part = _DELTAS[kind]
             place = self._place(event)
-            yield from self._say(voice, place, count(event.get(part)) or 0, event.get("delta"))
+            tokens = logprobs(event.get("logprobs")) if voice == "text" else ()
+            yield from self._say(
+                voice, place, count(event.get(part)) or 0, event.get("delta"), tokens
+            )
             return
         match kind:
-            case "response.function_call_arguments.delta":
+            case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 yield from self._argue(self._place(event), string(event.get("delta")))
             case "response.output_item.added":
                 yield from self._start(self._place(event), mapping(event.get("item")))
@@ -191,7 +203,12 @@ class Parser:
         if self._response is None:
             raise UpstreamMalformed("the provider's stream ended before the response was complete")
         calls = tuple(
-            ToolCall(id=call.id, name=call.name, arguments="".join(call.arguments))
+            ToolCall(
+                id=call.id,
+                name=call.name,
+                arguments="".join(call.arguments),
+                custom=call.custom,
+            )
             for call in self._calls.values()
         )
         finish = "tool_calls" if calls and self._finish == "stop" else self._finish
@@ -214,7 +231,9 @@ class Parser:
         name = string(event.get("item_id")) or string(mapping(event.get("item")).get("id"))
         return self._places.setdefault(name, len(self._places))
 
-    def _say(self, voice: _Voice, place: int, part: int, text: object) -> Iterator[TurnEvent]:
+    def _say(
+        self, voice: _Voice, place: int, part: int, text: object, tokens: tuple[Json, ...] = ()
+    ) -> Iterator[TurnEvent]:
         words = string(text)
         if not words:
             return
@@ -225,16 +244,17 @@ class Parser:
             self._paragraph[piece] = paragraph
             words = f"\n\n{words}"
         self._written.setdefault(piece, []).append(words)
-        yield piece(words)
+        yield TextPiece(words, tokens) if voice == "text" else piece(words)
 
     def _start(self, place: int, item: Json) -> Iterator[TurnEvent]:
         kind = string(item.get("type"))
-        if kind == "function_call" and place not in self._calls:
+        if kind in CALLS and place not in self._calls:
             index = len(self._calls)
             name = string(item.get("name"))
             if not name:
                 raise UpstreamMalformed("the provider sent a function call without a name")
-            call = _Call(index, string(item.get("call_id")) or f"call_{index}", name)
+            given = string(item.get("call_id")) or f"call_{index}"
+            call = _Call(index, given, name, custom=kind == "custom_tool_call")
             self._calls[place] = call
             yield CallPiece(index, "", id=call.id, name=name)
         elif _is_hosted(kind) and place not in self._hosted:
@@ -251,8 +271,9 @@ class Parser:
         self._items[place] = item
         yield from self._start(place, item)
         if place in self._calls:
-            said = "".join(self._calls[place].arguments)
-            yield from self._argue(place, _rest(said, string(item.get("arguments"))))
+            call = self._calls[place]
+            whole = string(item.get("input" if call.custom else "arguments"))
+            yield from self._argue(place, _rest("".join(call.arguments), whole))
         for group in ("content", "summary"):
             for index, raw in enumerate(sequence(item.get(group))):
                 part = mapping(raw)
@@ -260,7 +281,8 @@ class Parser:
                 if voice is not None:
                     said = "".join(self._said.get((voice, place, index), ()))
                     rest = _rest(said, string(part.get(name)))
-                    yield from self._say(voice, place, index, rest)
+                    tokens = () if said else logprobs(part.get("logprobs"))
+                    yield from self._say(voice, place, index, rest, tokens)
 
     def _end(self, response: Json, status: str) -> Iterator[TurnEvent]:
         if status not in {"completed", "incomplete"}:
@@ -275,7 +297,7 @@ class Parser:
 
 
 def _is_hosted(kind: str) -> bool:
-    return kind.endswith("_call") and kind not in {"function_call", "custom_tool_call"}
+    return kind.endswith("_call") and kind not in CALLS
 
 
 def _failed(response: Json, status: str) -> MassGenError:

@@ -1,23 +1,26 @@
 """Messages as input items of the Responses API. Pure."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, assert_never
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, assert_never
 
 from massgen_compat.run import Audio, File, Image, Json, Message, Part, Refusal, Text
 from massgen_compat.upstream.tolerant import string
 
+CALLS: Final = frozenset({"function_call", "custom_tool_call"})
+"""Items that are calls of the caller's tools."""
+
 
 def input_items(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
     """The conversation as input items, in order; provider items are replayed in their place."""
+    custom: set[str] = set()
     for message in messages:
+        custom.update(call.id for call in message.tool_calls if call.custom)
         if message.items:
             yield from replayed(message.items)
         elif message.role == "tool":
-            yield {
-                "type": "function_call_output",
-                "call_id": message.tool_call_id or "",
-                "output": "\n\n".join(p.text for p in message.content if isinstance(p, Text)),
-            }
+            made = message.tool_call_id or ""
+            kind = "custom_tool_call_output" if made in custom else "function_call_output"
+            yield {"type": kind, "call_id": made, "output": _output(message.content)}
         elif message.role == "assistant":
             yield from _assistant(message)
         else:
@@ -43,7 +46,7 @@ def replayed(items: Iterable[Json]) -> Iterator[dict[str, Any]]:
             sent.pop("content", None)
         if whole:
             yield sent
-        elif item.get("type") in {"message", "function_call"}:
+        elif item.get("type") in {"message", *CALLS}:
             sent.pop("id", None)
             yield sent
 
@@ -61,12 +64,17 @@ def _assistant(message: Message) -> Iterator[dict[str, Any]]:
         text = "\n\n".join(part.text for part in said)
         yield {"role": "assistant", "content": text}
     for call in message.tool_calls:
-        yield {
-            "type": "function_call",
-            "call_id": call.id,
-            "name": call.name,
-            "arguments": call.arguments,
-        }
+        kind, said = (
+            ("custom_tool_call", "input") if call.custom else ("function_call", "arguments")
+        )
+        yield {"type": kind, "call_id": call.id, "name": call.name, said: call.arguments}
+
+
+def _output(content: Sequence[Part]) -> str | list[dict[str, Any]]:
+    """A result: one string, or a list of parts where it holds more than text."""
+    if all(isinstance(part, Text) for part in content):
+        return "\n\n".join(part.text for part in content if isinstance(part, Text))
+    return [_input_part(part) for part in content]
 
 
 def _output_part(part: Text | Refusal) -> dict[str, Any]:

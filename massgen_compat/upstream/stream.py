@@ -7,6 +7,7 @@ imported, and none of their errors leaves this module.
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Final, Protocol
 
 import anyio
@@ -14,6 +15,7 @@ import anyio
 from massgen_compat.errors import UpstreamMalformed, UpstreamTimeout
 from massgen_compat.policies.request import Shaped
 from massgen_compat.turn import Reply, TurnEvent
+from massgen_compat.upstream.freeform import Unwrapper
 from massgen_compat.upstream.reader import ReplyReader
 
 DRAIN_SECONDS: Final = 0.1
@@ -37,10 +39,18 @@ class OpenResponse(Protocol):
 class EventStream(AsyncIterator[TurnEvent]):
     """The events of one response. A class, because a generator would have to be closed."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], reader: ReplyReader, request: Shaped) -> None:
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        reader: ReplyReader,
+        request: Shaped,
+        *,
+        unwrapper: Unwrapper | None = None,
+    ) -> None:
         self._chunks = chunks
         self._reader = reader
         self._request = request
+        self._unwrapper = unwrapper
         self._ready: Iterator[TurnEvent] = iter(())
 
     async def __anext__(self) -> TurnEvent:
@@ -50,7 +60,10 @@ class EventStream(AsyncIterator[TurnEvent]):
                     await _exhaust(self._chunks)
                 raise StopAsyncIteration
             chunk = await self._receive()
-            self._ready = self._reader.close() if chunk is None else self._reader.feed(chunk)
+            heard = self._reader.close() if chunk is None else self._reader.feed(chunk)
+            if self._unwrapper is not None:
+                heard = chain.from_iterable(map(self._unwrapper.feed, heard))
+            self._ready = heard
         if isinstance(event, Reply):
             asked = self._request
             return replace(event, effort_asked=asked.effort, dropped=asked.dropped)

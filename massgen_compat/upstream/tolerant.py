@@ -31,6 +31,32 @@ def count(value: object) -> int | None:
     return None
 
 
+def logprobs(value: object) -> tuple[Json, ...]:
+    """Log probabilities of tokens in the shape of Chat Completions.
+
+    Responses leaves ``bytes`` out of its streams; they are those of the token's text. What has no
+    token or no number is left out.
+    """
+    found: list[Json] = []
+    for entry in map(mapping, sequence(value)):
+        token, number = entry.get("token"), entry.get("logprob")
+        if isinstance(token, str) and isinstance(number, int | float):
+            given = entry.get("bytes")
+            told = sequence(cast("object", given)) or [*token.encode(errors="replace")]
+            found.append(
+                {
+                    "token": token,
+                    "logprob": number,
+                    "bytes": told,
+                    "top_logprobs": [
+                        {key: top[key] for key in ("token", "logprob", "bytes")}
+                        for top in logprobs(entry.get("top_logprobs"))
+                    ],
+                }
+            )
+    return tuple(found)
+
+
 def usage(value: object, prompt: str, completion: str) -> Usage | None:
     """Token counts, where ``prompt`` and ``completion`` are what the API calls its two sides.
 

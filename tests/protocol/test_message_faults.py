@@ -132,10 +132,10 @@ FAULTS = [
         {"messages": [{"role": "system", "content": [{"type": "image_url"}]}]},
     ),
     Fault(
-        "Invalid value: 'tool_use'. Supported values are: 'text' and 'refusal'.",
+        "Invalid value: 'video'. Supported values are: 'text' and 'refusal'.",
         "messages[1].content[0].type",
         "invalid_value",
-        assistant(content=[{"type": "tool_use", "id": "x"}]),
+        assistant(content=[{"type": "video", "id": "x"}]),
     ),
     Fault(
         "Invalid type for 'messages[0].content[0].image_url': expected an object, but got a "
@@ -246,10 +246,10 @@ FAULTS = [
         assistant(content="x", tool_calls="x"),
     ),
     Fault(
-        "Invalid value: 'custom'. Supported values are: 'function'.",
+        "Invalid value: 'hosted'. Supported values are: 'function' and 'custom'.",
         "messages[1].tool_calls[0].type",
         "invalid_value",
-        assistant(tool_calls=[{"id": "c", "type": "custom"}]),
+        assistant(tool_calls=[{"id": "c", "type": "hosted"}]),
     ),
     Fault(
         "Invalid 'messages[1].tool_calls': array too long. Expected an array with maximum length "

@@ -58,6 +58,32 @@ def test_a_choice_among_some_withholds_the_others() -> None:
     assert request.tool_choice == "required"
 
 
+def custom_tool(name: str, form: dict[str, Any] | None = None) -> dict[str, Any]:
+    custom = {"name": name, "description": "Edit."} | ({"format": form} if form else {})
+    return {"type": "custom", "custom": custom}
+
+
+def test_custom_tools_are_kept_with_their_grammar() -> None:
+    grammar = {"syntax": "lark", "definition": "start: WORD"}
+    tools = run(
+        tools=[custom_tool("free"), custom_tool("bound", {"type": "grammar", "grammar": grammar})]
+    ).tools
+    assert [tool.input_format for tool in tools] == [
+        {"type": "text"},
+        {"type": "grammar", **grammar},
+    ]
+    assert all(tool.custom and not tool.as_function for tool in tools)
+
+
+def test_custom_tools_can_be_chosen() -> None:
+    chosen = {"type": "custom", "custom": {"name": "free"}}
+    tools = [custom_tool("free"), READ]
+    assert run(tools=tools, tool_choice=chosen).tool_choice == NamedTool("free")
+    allowed = {"mode": "auto", "tools": [chosen]}
+    request = run(tools=tools, tool_choice={"type": "allowed_tools", "allowed_tools": allowed})
+    assert [tool.name for tool in request.tools] == ["free"]
+
+
 def test_parallel_calls_are_a_matter_of_tools_only() -> None:
     assert run(tools=BOTH, parallel_tool_calls=False).parallel_tool_calls is False
     assert run(parallel_tool_calls=False).parallel_tool_calls is None
@@ -84,10 +110,29 @@ FAULTS = {
     "another type": Fault({"tools": [{"type": "magic"}]}, "tools[0].type", "invalid_value"),
     "a bad name": Fault({"tools": [named("read file")]}, "tools[0].function.name", "invalid_value"),
     "one name twice": Fault({"tools": [READ, READ]}, "tools[1].function.name", "invalid_value"),
-    "a custom tool": Fault(
-        {"tools": [{"type": "custom", "custom": {"name": "x"}}]},
-        "tools[0].type",
-        "unsupported_parameter",
+    "a custom tool without a name": Fault(
+        {"tools": [{"type": "custom", "custom": {}}]},
+        "tools[0].custom.name",
+        "missing_required_parameter",
+    ),
+    "a grammar without its definition": Fault(
+        {
+            "tools": [
+                custom_tool("x", {"type": "grammar", "grammar": {"syntax": "lark"}}),
+            ]
+        },
+        "tools[0].custom.format.grammar.definition",
+        "missing_required_parameter",
+    ),
+    "a custom tool chosen as a function": Fault(
+        {"tools": [custom_tool("x")], "tool_choice": named("x")},
+        "tool_choice.function.name",
+        "invalid_value",
+    ),
+    "a function chosen as a custom tool": Fault(
+        {"tools": [LIST], "tool_choice": {"type": "custom", "custom": {"name": "list-files"}}},
+        "tool_choice.custom.name",
+        "invalid_value",
     ),
     "a choice without tools": Fault({"tool_choice": "auto"}, "tool_choice", None),
     "an unknown word": Fault(

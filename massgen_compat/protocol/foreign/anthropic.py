@@ -1,0 +1,69 @@
+"""Anthropic's messages inside a chat body, as messages of Chat Completions. Pure.
+
+Cursor sends them for model names that contain ``claude`` (CLIProxyAPI#3805, dario#203): tool calls
+as ``tool_use`` blocks of the assistant, results as ``tool_result`` blocks of the user.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
+
+from pydantic_core import to_json
+
+from massgen_compat.protocol.foreign.parts import chat_content, kind, mapping
+
+_FAILED: Final = {"type": "text", "text": "[The tool reported an error.]"}
+
+
+def as_chat(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with its messages, its ``system`` and its ``stop_sequences`` as chat has them."""
+    body = dict(payload)
+    given = body.get("messages")
+    if not isinstance(given, list):
+        return body
+    messages = [each for message in cast("list[object]", given) for each in _messages(message)]
+    if isinstance(body.get("system"), str | list):
+        messages = [{"role": "system", "content": chat_content(body.pop("system"))}, *messages]
+    if "stop_sequences" in body:
+        body.setdefault("stop", body.pop("stop_sequences") or None)
+    return {**body, "messages": messages}
+
+
+def _messages(message: object) -> Iterator[object]:
+    """One message, or the results and the words of the user that it holds."""
+    given = mapping(message)
+    content = given.get("content")
+    if not isinstance(content, list):
+        yield message
+        return
+    blocks = cast("list[object]", content)
+    kinds = {kind(block) for block in blocks}
+    if given.get("role") == "assistant" and "tool_use" in kinds:
+        yield _calling(given, blocks)
+    elif given.get("role") == "user" and "tool_result" in kinds:
+        yield from (_result(mapping(b)) for b in blocks if kind(b) == "tool_result")
+        if said := [block for block in blocks if kind(block) != "tool_result"]:
+            yield {**given, "content": chat_content(said)}
+    else:
+        yield {**given, "content": chat_content(blocks)}
+
+
+def _calling(message: Mapping[str, Any], blocks: list[object]) -> dict[str, Any]:
+    calls = [_call(mapping(block)) for block in blocks if kind(block) == "tool_use"]
+    said = [block for block in blocks if kind(block) != "tool_use"]
+    known = cast("list[object]", message.get("tool_calls") or [])
+    return {**message, "content": chat_content(said) or None, "tool_calls": [*known, *calls]}
+
+
+def _call(block: Mapping[str, Any]) -> dict[str, Any]:
+    given = block.get("input")
+    arguments = given if isinstance(given, str) else to_json(given or {}).decode()
+    function = {"name": block.get("name"), "arguments": arguments}
+    return {"id": block.get("id"), "type": "function", "function": function}
+
+
+def _result(block: Mapping[str, Any]) -> dict[str, Any]:
+    content = chat_content(block.get("content"))
+    if block.get("is_error"):
+        said = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+        content = [_FAILED, *cast("list[object]", said)]
+    return {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": content}

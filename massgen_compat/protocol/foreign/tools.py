@@ -1,0 +1,100 @@
+"""Tools in the spelling of the Responses API or of Anthropic, as those of Chat Completions. Pure.
+
+A custom tool that is spelled flat comes from a client which reads its calls as those of a function,
+with the input as it stands for arguments: Cursor's ``ApplyPatch`` (litellm#34029, archestra#7375,
+codex-proxy#707).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from massgen_compat.protocol.foreign.parts import kind, mapping
+
+_NESTED: Final = frozenset({"function", "custom"})
+_FORMS: Final = frozenset({"auto", "none"})
+
+
+def as_chat(
+    payload: Mapping[str, Any], *, hosted_ignored: bool
+) -> tuple[dict[str, Any], frozenset[str], tuple[str, ...]]:
+    """The body with its tools and its choice as chat has them.
+
+    Also the names of the custom tools that were spelled flat, and with ``hosted_ignored`` what was
+    left out: tools that a provider would run, which nobody runs here.
+    """
+    body = dict(payload)
+    tools = body.get("tools")
+    if not isinstance(tools, list):
+        return body, frozenset(), ()
+    kept: list[object] = []
+    ignored: list[str] = []
+    flat: set[str] = set()
+    for tool in map(_without_null, cast("list[object]", tools)):
+        given, sort = mapping(tool), _sort(tool)
+        if hosted_ignored and sort and sort not in _NESTED:
+            ignored.append(f"tools.{sort}")
+            continue
+        if sort == "custom" and "custom" not in given:
+            flat.add(str(given.get("name")))
+        kept.append(_tool(given, sort) if given else tool)
+    choice = body.get("tool_choice")
+    if not kept and (ignored or hosted_ignored or (isinstance(choice, str) and choice in _FORMS)):
+        # An empty list beside a choice is of a client that fills in a form (Cursor, recorded).
+        del body["tools"]
+        body.pop("tool_choice", None)
+        return body, frozenset(), tuple(ignored)
+    body["tools"] = kept
+    if mapping(choice):
+        body["tool_choice"], parallel = _choice(mapping(choice))
+        if parallel is not None:
+            body.setdefault("parallel_tool_calls", parallel)
+    return body, frozenset(flat), tuple(ignored)
+
+
+def _without_null(tool: object) -> object:
+    given = mapping(tool)
+    return {k: v for k, v in given.items() if v is not None} if given else tool
+
+
+def _sort(tool: object) -> str:
+    """What a tool is; Anthropic's have a schema and need no type."""
+    return "function" if "input_schema" in mapping(tool) else kind(tool)
+
+
+def _tool(tool: Mapping[str, Any], sort: str) -> Mapping[str, Any]:
+    if sort not in _NESTED or sort in tool or "name" not in tool:
+        return tool
+    fields = {k: v for k, v in tool.items() if k not in {"type", "input_schema", "cache_control"}}
+    if "input_schema" in tool:
+        fields["parameters"] = tool["input_schema"]
+    if mapping(fields.get("format")).get("type") == "grammar":
+        grammar = {k: v for k, v in fields["format"].items() if k != "type"}
+        fields["format"] = {"type": "grammar", "grammar": grammar}
+    return {"type": sort, sort: fields}
+
+
+def _choice(choice: Mapping[str, Any]) -> tuple[object, bool | None]:
+    """The choice, and Anthropic's word about parallel calls."""
+    serial = False if choice.get("disable_parallel_tool_use") else None
+    match kind(choice):
+        case "auto" | "none" as word:
+            return word, serial
+        case "any":
+            return "required", serial
+        case "tool":
+            return {"type": "function", "function": {"name": choice.get("name")}}, serial
+        case "allowed_tools" if "tools" in choice:
+            given = choice["tools"]
+            if isinstance(given, list):
+                given = [_named(mapping(each)) for each in cast("list[object]", given)]
+            allowed = {"mode": choice.get("mode"), "tools": given}
+            return {"type": "allowed_tools", "allowed_tools": allowed}, None
+        case _:
+            return _named(choice), None
+
+
+def _named(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    sort = kind(choice)
+    if sort not in _NESTED or sort in choice or "name" not in choice:
+        return choice
+    return {"type": sort, sort: {"name": choice["name"]}}
