@@ -1,4 +1,4 @@
-"""The command line: ``serve``, ``run``, ``check``, ``policies``, ``demo``.
+"""The command line: ``serve``, ``run``, ``check``, ``doctor``, ``policies``, ``demo``.
 
 The only module that imports uvicorn, and with ``MassGen`` the only reader of the environment.
 """
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MassGenError as error:
         return _fail(error.message)
     except ModuleNotFoundError as error:
-        if error.name not in {"starlette", "uvicorn"}:
+        if error.name not in {"aiohttp", "starlette", "uvicorn"}:
             raise
         return _fail(f"{error.name} is not installed: pip install 'massgen-compat[server]'")
     except BrokenPipeError:  # the reader, such as `head`, has had enough
@@ -102,6 +102,14 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("--json", action="store_true", help="print the report as JSON")
     checking.set_defaults(command=_check)
 
+    _describe_doctor(
+        commands.add_parser(
+            "doctor",
+            help="examine a running endpoint as a client would, and say what to fix",
+            description=_DOCTOR_HELP,
+        )
+    )
+
     policies = commands.add_parser(
         "policies",
         help="show which models are treated specially, and how",
@@ -117,6 +125,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_DOCTOR_HELP = (
+    "Examine any OpenAI-compatible endpoint, also behind a proxy or a tunnel: its URL, keys, "
+    "models and errors, and with a few chat requests its replies, streams and tool calls. Chat "
+    "requests cost money; how many they are stands in the first line. Exit code 0: no problems; "
+    "1: problems; 2: no API there, or a wrong command."
+)
+
+
+def _describe_doctor(doctor: argparse.ArgumentParser) -> None:
+    doctor.add_argument("url", metavar="URL", help="the base URL, as clients are given it")
+    doctor.add_argument(
+        "--key", help="the key to send (default: $MASSGEN_COMPAT_API_KEY); it is never printed"
+    )
+    doctor.add_argument(
+        "--model", metavar="NAME", help="the model to chat with (default: the first)"
+    )
+    doctor.add_argument("--no-chat", action="store_true", help="make no chat requests: free")
+    doctor.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=300.0,
+        metavar="SECONDS",
+        help="how long a chat request may take (default: %(default)g)",
+    )
+    doctor.set_defaults(command=_doctor)
+
+
 _TEAMS_HELP = "MassGen configs; without any: one team `massgen` of two gpt-5.2 agents"
 _PORT_HELP = "port (default: %(default)s; 0: any free one)"
 
@@ -126,6 +161,16 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -173,11 +218,20 @@ def _serve(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         log_level="info",
+        log_config=_log_config(),
         server_header=False,
         timeout_graceful_shutdown=1,  # after DRAIN_SECONDS
     )
     Server(config).run()
     return 0
+
+
+def _log_config() -> dict[str, Any]:
+    """uvicorn's own, and beside its lines those of this library."""
+    from uvicorn.config import LOGGING_CONFIG  # noqa: PLC0415 - see _serve
+
+    own = {"massgen_compat": {"handlers": ["default"], "level": "INFO"}}
+    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], **own}}
 
 
 def _massgen(paths: Sequence[Path]) -> MassGen:
@@ -251,6 +305,30 @@ def _policies(arguments: argparse.Namespace) -> int:
     text = resolved(arguments.model) if arguments.model else table()
     sys.stdout.write(f"{text}\n")
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from massgen_compat.doctor import checkup, report  # noqa: PLC0415 - aiohttp, as uvicorn above
+    from massgen_compat.doctor.address import read_url  # noqa: PLC0415
+    from massgen_compat.doctor.findings import Finding  # noqa: PLC0415
+
+    target = checkup.Target(
+        address=read_url(arguments.url),
+        key=checkup.read_key(arguments.key or os.environ.get("MASSGEN_COMPAT_API_KEY")),
+        model=arguments.model,
+        chat=not arguments.no_chat,
+        patience=arguments.timeout,
+    )
+    told: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        told.append(finding)
+        _show(sys.stdout, report.line(finding, secret=target.key))
+
+    _show(sys.stdout, report.greeting(target))
+    verdict = anyio.run(checkup.examine, target, tell)
+    _show(sys.stdout, report.summary(told))
+    return {"well": 0, "unwell": FAILED, "unreachable": MISUSED}[verdict]
 
 
 def _demo(_arguments: argparse.Namespace) -> int:

@@ -25,10 +25,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from massgen_compat.capabilities import team_inputs
 from massgen_compat.client import ChunkStream, MassGen
 from massgen_compat.errors import MassGenError
 from massgen_compat.protocol import body, errors, models, sse
-from massgen_compat.protocol.chat import ChatRequest, parse
+from massgen_compat.protocol.chat import ChatRequest
 from massgen_compat.protocol.errors import ErrorReply
 
 logger = logging.getLogger("massgen_compat")
@@ -110,7 +111,7 @@ def _cors(origins: Sequence[str]) -> Middleware:
         allow_origins=list(origins),
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "x-massgen-ignored-params"],
+        expose_headers=["x-request-id", "x-massgen-ignored-params", "x-massgen-background"],
     )
 
 
@@ -124,27 +125,32 @@ class _Service:
         self._created = int(time.time())
 
     async def chat(self, request: Request) -> Response:
+        started = time.perf_counter()
         if request.app.state.draining:
             return _json_error(errors.overloaded())
         raw = await self._read(request)
         if raw is None:
             return _json_error(errors.too_large(self._max_body_bytes))
-        chat = parse(body.decode(raw), default_trace=None)
-        self._massgen.team(chat.run.team)
+        chat = self._massgen.parse(body.decode(raw))
+        self._massgen.check(chat)
+        rule = self._massgen.background_rule(chat)
         headers = {"openai-version": "2020-10-01"}
+        if rule:
+            headers["x-massgen-background"] = rule.name
         if chat.ignored:
             headers["x-massgen-ignored-params"] = ",".join(chat.ignored)
         if chat.stream:
+            headers["openai-processing-ms"] = _milliseconds_since(started)
             return _StreamedRun(self._massgen, chat, headers, self._heartbeat_seconds)
         return _WholeRun(self._massgen, chat, headers)
 
     async def list_models(self, _request: Request) -> Response:
         teams = self._massgen.teams.values()
-        return _json(models.render_models(teams, created=self._created))
+        return _json(models.render_models(teams, created=self._created, inputs=team_inputs))
 
     async def show_model(self, request: Request) -> Response:
         team = self._massgen.team(request.path_params["model"])
-        return _json(models.render_model(team, created=self._created))
+        return _json(models.render_model(team, created=self._created, inputs=team_inputs))
 
     async def health(self, _request: Request) -> Response:
         return _json({"status": "ok"})
@@ -187,8 +193,7 @@ class _WholeRun(Response):
             tasks.start_soon(_leave_with_client, receive, tasks.cancel_scope)
             try:
                 completion = await self._massgen.complete(self._chat)
-                elapsed = int((time.perf_counter() - started) * 1000)
-                headers = {**self._extra, "openai-processing-ms": str(elapsed)}
+                headers = {**self._extra, "openai-processing-ms": _milliseconds_since(started)}
                 response = _json(completion, headers=headers)
             except MassGenError as error:
                 response = _json_error(errors.render_error(error))
@@ -257,6 +262,10 @@ class _StreamedRun(Response):
         async with self._lock:
             self._last = anyio.current_time()
             await send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+def _milliseconds_since(started: float) -> str:
+    return str(int((time.perf_counter() - started) * 1000))
 
 
 async def _leave_with_client(receive: Receive, scope: anyio.CancelScope) -> None:

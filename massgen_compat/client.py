@@ -3,11 +3,12 @@
 Here, and in ``asgi``, the protocol and the engine meet; neither knows the other.
 """
 
+import logging
 import os
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +17,22 @@ from typing import Any, Self
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from massgen_compat.admission import admit, narrowed
+from massgen_compat.background import OFF, BackgroundRule, rules_with
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.errors import ConfigError, ModelNotFound
 from massgen_compat.events import RunEvent
 from massgen_compat.policies import POLICIES, Policy, named
 from massgen_compat.policies import resolve as resolve_policy
+from massgen_compat.protocol.background import matching_rule
 from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
-from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
+from massgen_compat.protocol.parameters import UnknownParams
+from massgen_compat.run import Agent, Narrowing, RunRequest, Team
 from massgen_compat.turn import ModelClient
 from massgen_compat.upstream.backends import resolve
 from massgen_compat.upstream.client import Connections
+
+logger = logging.getLogger("massgen_compat")
 
 DEFAULT_TEAM = Team("massgen", [Agent("agent1", model="gpt-5.2"), Agent("agent2", model="gpt-5.2")])
 """What is served without a config: two ``gpt-5.2`` agents, as MassGen's own default."""
@@ -53,12 +60,16 @@ class MassGen:
     """One or more teams behind the OpenAI chat interface.
 
     ``teams`` are served under their names; a team of several agents is also served as
-    ``NAME-single``, its first agent alone, for titles and other small tasks. Without teams there
-    is one, ``massgen``, of two ``gpt-5.2`` agents. Keys come from ``env`` (the process's
-    environment). ``policies`` come before the library's own table of model policies. ``connect``
-    replaces the way to an agent's model, ``engine`` all of the execution.
+    ``NAME-single``, its first agent alone, for titles and other small tasks; what clients ask the
+    team itself for of that kind goes to its ``background_agent``. Without teams there is one,
+    ``massgen``, of two ``gpt-5.2`` agents. Keys come from ``env`` (the process's environment).
+    ``policies`` come before the library's own table of model policies. ``connect`` replaces the
+    way to an agent's model, ``engine`` all of the execution. ``unknown_params``: whether parameters
+    that the API does not have are named in a header (``warn``), left out without a word
+    (``ignore``) or refused (``reject``).
 
-    Raises ``ConfigError`` for two teams of one name, an unknown backend or policy, a missing key.
+    Raises ``ConfigError`` for two teams of one name, an unknown backend, policy or background
+    agent, a missing key.
     """
 
     def __init__(
@@ -68,12 +79,15 @@ class MassGen:
         policies: Sequence[Policy] = (),
         connect: Callable[[Agent], ModelClient] | None = None,
         engine: Engine | None = None,
+        unknown_params: UnknownParams = "warn",
     ) -> None:
+        self._unknown_params: UnknownParams = unknown_params
         environment = os.environ if env is None else env
         self._policies = tuple(policies)
         self._connections = Connections(environment, policy_of=self.policy_of)
         self._engine = engine or LocalEngine(connect or self._connect, self.policy_of)
         self._teams = _by_name(teams or (DEFAULT_TEAM,))
+        self._background = _background(self._teams.values())
         for team in self._teams.values():
             for agent in team.agents:
                 self.policy_of(agent)
@@ -89,6 +103,7 @@ class MassGen:
         policies: Sequence[Policy] = (),
         connect: Callable[[Agent], ModelClient] | None = None,
         engine: Engine | None = None,
+        unknown_params: UnknownParams = "warn",
     ) -> Self:
         """The teams of MassGen's own YAML files, each under ``massgen_compat.model`` or its stem.
 
@@ -98,7 +113,14 @@ class MassGen:
 
         environment = os.environ if env is None else env
         teams = [load(path, environment).team for path in paths]
-        return cls(*teams, env=environment, policies=policies, connect=connect, engine=engine)
+        return cls(
+            *teams,
+            env=environment,
+            policies=policies,
+            connect=connect,
+            engine=engine,
+            unknown_params=unknown_params,
+        )
 
     @property
     def teams(self) -> Mapping[str, Team]:
@@ -123,13 +145,17 @@ class MassGen:
             )
         return policy
 
+    def parse(self, payload: object) -> ChatRequest:
+        """The request that a Chat Completions payload stands for; raises ``InvalidRequest``."""
+        return parse(payload, unknown_params=self._unknown_params)
+
     async def chat(self, payload: Mapping[str, Any]) -> ChatCompletion:
         """Answer a Chat Completions payload.
 
         Raises ``InvalidRequest`` for a payload that cannot be honoured and another
         ``MassGenError`` for a run that failed.
         """
-        return ChatCompletion.model_validate(await self.complete(parse(payload)))
+        return ChatCompletion.model_validate(await self.complete(self.parse(payload)))
 
     @asynccontextmanager
     async def chat_stream(
@@ -139,7 +165,7 @@ class MassGen:
 
         Raises what ``chat`` raises, at the start or while iterating.
         """
-        async with self.chunks(replace(parse(payload), stream=True)) as chunks:
+        async with self.chunks(replace(self.parse(payload), stream=True)) as chunks:
             yield _Typed(chunks)
 
     def stream(self, request: RunRequest) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
@@ -147,18 +173,44 @@ class MassGen:
 
         Raises ``ModelNotFound``, or another ``MassGenError`` while iterating.
         """
-        team = self.team(request.team)
-        return self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
+        return self._run(self.team(request.team), request)
+
+    def check(self, request: ChatRequest) -> None:
+        """Find out, before anything is spent, whether the team can do what is asked.
+
+        Raises ``ModelNotFound``, or ``UnsupportedParameter``.
+        """
+        team = narrowed(self.team(request.run.team), request.run.narrowing)
+        admit(team, request.run)
+
+    def background_rule(self, request: ChatRequest) -> BackgroundRule | None:
+        """The rule by which one agent of the team answers the request alone, if there is one.
+
+        Raises ``ModelNotFound``.
+        """
+        team = self.team(request.run.team)
+        if team.name not in self._background:
+            return None
+        return matching_rule(request, rules_with(team.settings.background_rules))
 
     @asynccontextmanager
     async def chunks(self, request: ChatRequest) -> AsyncGenerator[ChunkStream]:
         """A parsed request as chunks in the shape of the wire (``dict``)."""
-        trace = request.run.trace or self.team(request.run.team).settings.trace
+        self.check(request)
+        team = self.team(request.run.team)
+        trace = request.run.trace or team.settings.trace
         request = replace(request, run=replace(request.run, trace=trace))
+        rule = self.background_rule(request)
+        if rule:
+            run = replace(request.run, narrowing=Narrowing())
+            request = replace(request, run=run, background=rule.name)
+            team = self._background[team.name]
+            agent = team.agents[0].id
+            logger.info("background request to %s: %s, by agent %s", team.name, rule.name, agent)
         renderer = Renderer(
             request, id=f"chatcmpl-{secrets.token_hex(15)}", created=int(time.time())
         )
-        async with self.stream(request.run) as events:
+        async with self._run(team, request.run) as events:
             yield ChunkStream(events, renderer)
 
     async def complete(self, request: ChatRequest) -> dict[str, Any]:
@@ -180,6 +232,12 @@ class MassGen:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def _run(
+        self, team: Team, request: RunRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
+        team = narrowed(team, request.narrowing)
+        return self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
 
     def _connect(self, agent: Agent) -> ModelClient:
         if agent.backend.type == "scripted":
@@ -209,13 +267,31 @@ def _by_name(teams: tuple[Team, ...]) -> dict[str, Team]:
     for team in teams:
         if len(team.agents) > 1:
             alone = f"{team.name}-single"
-            named.setdefault(alone, Team(alone, team.agents[:1], settings=_alone(team.settings)))
+            named.setdefault(alone, _alone(alone, team, team.agents[0]))
     return named
 
 
-def _alone(settings: TeamSettings) -> TeamSettings:
-    """The settings of a team's first agent alone: its limit of calls follows from its own rules."""
-    return replace(settings, limits=replace(settings.limits, max_calls=None))
+def _background(teams: Iterable[Team]) -> dict[str, Team]:
+    """By the names of the teams: the agent that answers background requests, as a team."""
+    answering: dict[str, Team] = {}
+    for team in teams:
+        agents = {agent.id: agent for agent in team.agents}
+        wanted = team.settings.background_agent or team.agents[0].id
+        if wanted not in {*agents, OFF}:
+            raise ConfigError(
+                f"team {team.name!r}: background_agent {wanted!r} is none of its agents: "
+                f"{', '.join(agents)}; or {OFF!r}"
+            )
+        if len(agents) > 1 and wanted != OFF:
+            answering[team.name] = _alone(team.name, team, agents[wanted])
+    return answering
+
+
+def _alone(name: str, team: Team, agent: Agent) -> Team:
+    """An agent of a team alone: its limit of calls follows from its own rules."""
+    limits = replace(team.settings.limits, max_calls=None)
+    settings = replace(team.settings, limits=limits, background_agent=None)
+    return Team(name, (agent,), settings=settings)
 
 
 def _check_backends(team: Team, env: Mapping[str, str]) -> None:

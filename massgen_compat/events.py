@@ -5,10 +5,10 @@ appear in minor releases. A run ends with exactly one ``RunCompleted``, or its i
 ``MassGenError``. No I/O here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from massgen_compat.run import RunResult, Usage
+from massgen_compat.run import Json, RunResult, Usage
 from massgen_compat.turn import Phase
 
 
@@ -178,10 +178,15 @@ class PresentationStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageText:
-    """A piece of the final message."""
+    """A piece of a final message; ``choice`` is the message's number, from 0.
+
+    ``logprobs`` are those of the tokens, where they were asked for and the provider has them.
+    """
 
     type: Literal["message_text"] = "message_text"
     text: str
+    choice: int = 0
+    logprobs: tuple[Json, ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,17 +195,23 @@ class MessageRefusal:
 
     type: Literal["message_refusal"] = "message_refusal"
     text: str
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageToolCall:
-    """A fragment of a client tool call; ``id`` and ``name`` stand in its first fragment only."""
+    """A fragment of a client tool call; ``id`` and ``name`` stand in its first fragment only.
+
+    ``custom``: it is a custom tool's, and the arguments are free text.
+    """
 
     type: Literal["message_tool_call"] = "message_tool_call"
     index: int
     arguments: str
     id: str | None = None
     name: str | None = None
+    custom: bool = False
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,10 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from massgen_compat.presentation import Written
 from massgen_compat.run import (
     AgentUsage,
     Answer,
+    FinalMessage,
     RunResult,
     Team,
     Usage,
@@ -86,20 +86,19 @@ class Ledger:
         *,
         run_id: str,
         state: State,
-        written: Written,
-        final: Reply | None,
+        messages: tuple[FinalMessage, ...],
+        replies: Sequence[Reply],
     ) -> RunResult:
-        """The result of a run that ended in ``state`` with that message.
+        """The result of a run that ended in ``state`` with those messages.
 
-        ``final`` is the reply that the message came from, if it came from one.
+        ``replies`` are what the messages were made of, if a presenter wrote them.
         """
+        visible = [reply.usage for reply in replies]
+        reported = [usage for usage in visible if usage is not None]
         return RunResult(
             run_id=run_id,
             team=self._team.name,
-            content=written.content,
-            refusal=written.refusal,
-            tool_calls=written.tool_calls,
-            finish_reason=written.finish_reason,
+            messages=messages,
             winner=state.winner or state.rules.agents[0],
             presenter=state.presenter,
             answers=tuple(_answer(state, seat) for seat in state.answered),
@@ -110,7 +109,7 @@ class Ledger:
             ),
             agents=self.agents(),
             usage=self.total(),
-            visible_usage=final.usage if final else None,
+            visible_usage=_sum(reported) if len(reported) == len(visible) else None,
             limited_by=state.limited_by,
         )
 

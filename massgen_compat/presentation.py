@@ -1,81 +1,161 @@
-"""The final message while it is being written: what the presenter says, as events. No I/O."""
+"""The final messages while they are being written: what the presenter says, as events. No I/O."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from massgen_compat.events import MessageRefusal, MessageText, MessageToolCall
-from massgen_compat.run import FinishReason, NamedTool, RunRequest, Team, ToolCall
+from massgen_compat.formats import unfenced
+from massgen_compat.run import FinalMessage, NamedTool, RunRequest, Team, ToolCall
 from massgen_compat.tools import call_id
 from massgen_compat.turn import CallPiece, RefusalPiece, Reply, TextPiece, TurnEvent
 
 Piece = MessageText | MessageRefusal | MessageToolCall
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """A final message as it ended up."""
+@dataclass
+class Draft:
+    """One message so far.
 
-    content: str | None
-    refusal: str | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
-    finish_reason: FinishReason = "stop"
+    ``reply`` is what the presenter said, once it is complete, and ``fault`` why that does not have
+    the format which was asked for. ``held`` are pieces that must not be seen before that is known.
+    """
+
+    choice: int
+    agent: str | None = None
+    text: list[str] = field(default_factory=list[str])
+    ids: dict[int, str] = field(default_factory=dict[int, str])
+    names: dict[int, str] = field(default_factory=dict[int, str])
+    held: list[Piece] = field(default_factory=list[Piece])
+    reply: Reply | None = None
+    fault: str | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the message has yet to be written, or written again."""
+        return self.reply is None or self.fault is not None
 
 
 class Presentation:
-    """Turns a presenter's pieces into those of the message.
+    """Turns a presenter's pieces into those of its messages, one for each choice of the request.
 
     Calls get ids that tell who made them; ``suffix`` makes the rest of an id (24 hex digits).
-    Calls that nobody asked for are left out: a request without tools has none.
+    Calls that nobody asked for are left out: a request without tools has none, and one that wants
+    no parallel calls has one (some providers do not heed ``parallel_tool_calls``).
     """
 
     def __init__(self, team: Team, request: RunRequest, suffix: Callable[[], str]) -> None:
         self._places = {agent.id: place for place, agent in enumerate(team.agents)}
         self._request = request
         self._suffix = suffix
-        self._text: list[str] = []
-        self._ids: dict[int, str] = {}
+        self._most_calls = _most_calls(request)
+        self._custom = {tool.name for tool in request.tools if tool.custom and not tool.as_function}
+        self.drafts: Sequence[Draft] = ()
+        self.restart()
 
-    def hear(self, agent: str, piece: TurnEvent) -> Piece | None:
-        """The piece of the message that a piece of the reply is, if it is one."""
+    def restart(self) -> None:
+        """Forget what another presenter wrote; nobody has seen it."""
+        self.drafts = tuple(Draft(choice) for choice in range(self._request.choices))
+
+    def hear(self, agent: str, draft: Draft, piece: TurnEvent) -> Piece | None:
+        """The piece of a message that a piece of the reply is, if it is one to be told now.
+
+        Where a format was asked for, nothing is told before the message was checked.
+        """
+        draft.agent = agent
+        told = self._piece(agent, draft, piece)
+        if told is not None and self._request.format is not None:
+            draft.held.append(told)
+            return None
+        return told
+
+    def _piece(self, agent: str, draft: Draft, piece: TurnEvent) -> Piece | None:
         match piece:
             case TextPiece(text) if text:
-                self._text.append(text)
-                return MessageText(text=text)
+                draft.text.append(text)
+                return MessageText(text=text, choice=draft.choice, logprobs=piece.logprobs)
             case RefusalPiece(text) if text:
-                return MessageRefusal(text=text)
-            case CallPiece() if self._request.tools:
-                if piece.index not in self._ids:
-                    self._ids[piece.index] = call_id(self._places[agent], self._suffix())
-                name = None if piece.id is None else self._ids[piece.index]
-                return MessageToolCall(
-                    index=piece.index, arguments=piece.arguments, id=name, name=piece.name
-                )
+                return MessageRefusal(text=text, choice=draft.choice)
+            case CallPiece() if piece.index < self._most_calls:
+                return self._call(agent, draft, piece)
             case _:
                 return None
 
+    def _call(self, agent: str, draft: Draft, piece: CallPiece) -> MessageToolCall:
+        if piece.index not in draft.ids:
+            draft.ids[piece.index] = call_id(self._places[agent], self._suffix())
+            draft.names[piece.index] = piece.name or ""
+        return MessageToolCall(
+            choice=draft.choice,
+            index=piece.index,
+            arguments=piece.arguments,
+            id=None if piece.id is None else draft.ids[piece.index],
+            name=piece.name,
+            custom=draft.names[piece.index] in self._custom,
+        )
+
     def is_empty(self, reply: Reply) -> bool:
         """Whether a reply is no message at all."""
-        calls = reply.tool_calls and self._request.tools
-        return not (reply.text.strip() or reply.refusal or calls)
+        return not (reply.text.strip() or reply.refusal or self._calls(reply))
 
-    def cut(self) -> Written:
-        """The message as far as it was written when time ran out."""
-        return Written(content="".join(self._text), finish_reason="length")
+    def text_to_check(self, reply: Reply) -> str | None:
+        """The text that has to have the format, if a format was asked for and this is a text.
 
-    def whole(self, reply: Reply) -> Written:
-        """The message that the presenter's reply is."""
-        calls = reply.tool_calls if self._request.tools else ()
+        A refusal has none, nor have calls, nor a text that was cut: their finish reason tells.
+        """
+        cut = reply.finish_reason in {"length", "content_filter"}
+        if self._request.format is None or reply.refusal or self._calls(reply) or cut:
+            return None
+        return unfenced(reply.text)
+
+    def finish(self, draft: Draft, reply: Reply, text: str | None, fault: str | None) -> None:
+        """The presenter's reply is complete; ``text`` is what was checked of it."""
+        draft.reply, draft.fault = reply, fault
+        if text is not None and text != reply.text:
+            draft.reply = replace(reply, text=text)
+            draft.held = [MessageText(text=text, choice=draft.choice)]
+
+    def rewrite(self, draft: Draft) -> None:
+        """The message will be written again."""
+        draft.text, draft.held = [], []
+        draft.ids, draft.names = {}, {}
+
+    def cut(self) -> tuple[FinalMessage, ...]:
+        """The messages as far as they were written when time ran out."""
+        return tuple(
+            FinalMessage(content="".join(draft.text), finish_reason="length")
+            for draft in self.drafts
+        )
+
+    def whole(self) -> tuple[FinalMessage, ...]:
+        """The messages that the presenter's replies are."""
+        return tuple(
+            self._message(draft, draft.reply) for draft in self.drafts if draft.reply is not None
+        )
+
+    def _message(self, draft: Draft, reply: Reply) -> FinalMessage:
+        calls = self._calls(reply)
         finish = reply.finish_reason
         if finish == "tool_calls" and (
             # The real API ends a message whose call was named beforehand in "stop".
             not calls or isinstance(self._request.tool_choice, NamedTool)
         ):
             finish = "stop"
-        return Written(
+        return FinalMessage(
             content=reply.text or None,
             refusal=reply.refusal,
             tool_calls=tuple(
-                replace(call, id=self._ids.get(index, call.id)) for index, call in enumerate(calls)
+                replace(call, id=draft.ids.get(index, call.id), custom=call.name in self._custom)
+                for index, call in enumerate(calls)
             ),
             finish_reason=finish,
         )
+
+    def _calls(self, reply: Reply) -> tuple[ToolCall, ...]:
+        return reply.tool_calls[: self._most_calls]
+
+
+def _most_calls(request: RunRequest) -> int:
+    if not request.tools:
+        return 0
+    return 1 if request.parallel_tool_calls is False else sys.maxsize

@@ -14,10 +14,11 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
+from massgen_compat.capabilities import shown_to
 from massgen_compat.coordination import Seat, State, label
 from massgen_compat.policies import DEFAULT, Policy
-from massgen_compat.run import Agent, Message, Team, Tool, text_message
-from massgen_compat.turn import Phase
+from massgen_compat.run import Agent, Message, OutputFormat, Team, Text, Tool, text_message
+from massgen_compat.turn import Phase, Reply
 from massgen_compat.workflow import ToolNames, say_to
 
 LONGEST_REASON = 500
@@ -46,29 +47,36 @@ def conversation(
     messages: Sequence[Message],
     policy: Policy = DEFAULT,
     tools: Sequence[Tool] = (),
+    wanted: OutputFormat | None = None,
 ) -> tuple[Message, ...]:
     """The stable part of all of an agent's turns: its system message and the client's messages.
 
     System and developer messages that open the conversation become part of the one system message
-    (several providers accept only one, and only in front); later ones keep their places.
+    (several providers accept only one, and only in front); later ones keep their places. Parts of a
+    kind that the agent does not take are replaced by a note.
     """
     opening = 0
     while opening < len(messages) and messages[opening].role in {"system", "developer"}:
         opening += 1
     application = "\n\n".join(message.text for message in messages[:opening])
-    system = _system_text(team, agent, application, policy, tools)
+    system = _system_text(team, agent, application, policy, tools, wanted)
     head = (text_message("system", system),) if system else ()
-    return head + tuple(messages[opening:])
+    return head + shown_to(agent, messages[opening:])
 
 
 def solo_conversation(agent: Agent, messages: Sequence[Message]) -> tuple[Message, ...]:
     """The conversation of an agent that answers alone: the client's, after its own identity."""
     own = (text_message("system", agent.system_message),) if agent.system_message else ()
-    return own + tuple(messages)
+    return own + shown_to(agent, messages, alone=True)
 
 
 def _system_text(
-    team: Team, agent: Agent, application: str, policy: Policy, tools: Sequence[Tool]
+    team: Team,
+    agent: Agent,
+    application: str,
+    policy: Policy,
+    tools: Sequence[Tool],
+    wanted: OutputFormat | None,
 ) -> str:
     sections: list[str] = []
     if agent.system_message:
@@ -82,6 +90,8 @@ def _system_text(
         sections.append(policy.section)
     if tools:
         sections.append(f"# Tools of the user's application\n\n{_TOOLS}\n\n{_described(tools)}")
+    if wanted is not None:
+        sections.append(f"# Format of the message\n\n{_format_told(wanted)}")
     if application:
         fence = _fence([application])
         sections.append(
@@ -90,6 +100,20 @@ def _system_text(
         )
     return "\n\n".join(sections)
 
+
+def _format_told(wanted: OutputFormat) -> str:
+    if wanted.schema is None:
+        return f"{_JSON.format(form='one JSON object')}"
+    schema = json.dumps(wanted.schema, ensure_ascii=False, separators=(",", ":"))
+    about = f" ({wanted.description.strip()})" if wanted.description else ""
+    return (
+        f"{_JSON.format(form='JSON that fits the schema below')}\n\n{wanted.name}{about}: {schema}"
+    )
+
+
+_JSON = """\
+The user's application reads the final message with a program: it has to be {form}, and nothing \
+else around it. Write your answers in this format, too."""
 
 _TOOLS = """\
 The user's application runs these tools, and only the agent who presents can call them. If the \
@@ -100,10 +124,20 @@ guessing what they would return. The message may be nothing but such calls."""
 def _described(tools: Sequence[Tool]) -> str:
     blocks: list[str] = []
     for tool in tools:
-        parameters = json.dumps(tool.parameters, ensure_ascii=False, separators=(",", ":"))
         description = f": {tool.description.strip()}" if tool.description.strip() else ""
-        blocks.append(f"- {tool.name}{description}\n  parameters: {parameters}")
+        blocks.append(f"- {tool.name}{description}\n  {_given_to(tool)}")
     return "\n".join(blocks)
+
+
+def _given_to(tool: Tool) -> str:
+    """What a call of the tool has to bring."""
+    if tool.input_format is None:
+        parameters = json.dumps(tool.parameters, ensure_ascii=False, separators=(",", ":"))
+        return f"parameters: {parameters}"
+    if tool.input_format.get("type") != "grammar":
+        return "input: free text, no JSON"
+    grammar = json.dumps(tool.input_format.get("definition"), ensure_ascii=False)
+    return f"input: free text that follows this {tool.input_format.get('syntax')}: {grammar}"
 
 
 _WORKFLOW = """\
@@ -208,11 +242,32 @@ Write the final message to the user now. It is all that the user reads: it answe
 completely by itself and does not mention agents, answers, rounds or votes."""
 
 
-def resumed_messages(stable: Sequence[Message], tools: Sequence[Tool]) -> tuple[Message, ...]:
-    """The messages of a presenter that goes on alone after the results of its tool calls."""
+def resumed_messages(
+    stable: Sequence[Message], tools: Sequence[Tool], decision: str | None = None
+) -> tuple[Message, ...]:
+    """The messages of a presenter that goes on alone after the results of its tool calls.
+
+    ``decision`` is the draft that the team chose before the first of them, where it is known.
+    """
     parts = [Phase.PRESENT.heading(1), _RESUME, *([_CALL_OR_WRITE] if tools else []), _WRITE]
+    if decision:
+        fence = _fence([decision])
+        quoted = f"{fence} decision {fence}\n{decision}\n{fence} end {fence}"
+        parts.insert(0, f"What the agents decided before your first call:\n\n{quoted}")
     return say_to(stable, "\n\n".join(parts))
 
+
+def repair_messages(messages: Sequence[Message], reply: Reply, fault: str) -> tuple[Message, ...]:
+    """The conversation with a message that lacks the format, and what the presenter is told."""
+    said = Message(role="assistant", content=(Text(reply.text),), items=reply.items)
+    return say_to((*messages, said), _REPAIR.format(fault=fault))
+
+
+_REPAIR = """\
+The application could not use your message: {fault}
+
+Write the whole message once more, as JSON in the format that was asked for and nothing else: no \
+words around it and no code fence."""
 
 _RESUME = (
     "You present for the agents. The results of the tool calls that you made stand above. Go on."

@@ -5,13 +5,16 @@ Every other module speaks in these words; ``docs/`` and the errors use the same 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
+
+from massgen_compat.background import BackgroundRule
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 Trace: TypeAlias = Literal["off", "status", "full"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
 Strategy: TypeAlias = Literal["winner_present", "winner_reuse", "synthesize"]
 Api: TypeAlias = Literal["responses", "chat"]
+InputKind: TypeAlias = Literal["image", "audio", "file"]
 Json: TypeAlias = Mapping[str, Any]
 """A JSON object as it stands on a wire. Only parsers and renderers look inside."""
 
@@ -60,21 +63,36 @@ Part: TypeAlias = Text | Image | Audio | File | Refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A call of a function tool: ``arguments`` is JSON text as the model wrote it."""
+    """A call of a tool: ``arguments`` is JSON text as the model wrote it, or, of a ``custom`` tool,
+    the free text that is its input."""
 
     id: str
     name: str
     arguments: str
+    custom: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """A function tool that a model may call; ``parameters`` is a JSON schema."""
+    """A tool that a model may call.
+
+    ``parameters`` is the JSON schema of a function. A custom tool has an ``input_format`` instead:
+    its input is free text (``{"type": "text"}``) or follows a grammar (``{"type": "grammar",
+    "syntax": …, "definition": …}``). ``as_function``: a custom tool of a client that reads its
+    calls as those of a function, with the input as it stands for arguments.
+    """
 
     name: str
     description: str
-    parameters: Json = field(hash=False)
+    parameters: Json = field(default_factory=dict[str, Any], hash=False)
     strict: bool = False
+    input_format: Json | None = field(default=None, hash=False)
+    as_function: bool = False
+
+    @property
+    def custom(self) -> bool:
+        """Whether the input is free text."""
+        return self.input_format is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +100,19 @@ class NamedTool:
     """The choice of one tool: the model has to call it."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFormat:
+    """The format that the final message has to have: a JSON object, or JSON that fits a schema.
+
+    ``strict`` is passed on to backends that can hold a model to a schema; it is checked either way.
+    """
+
+    name: str = "message"
+    description: str | None = None
+    schema: Json | None = field(default=None, hash=False)
+    strict: bool = False
 
 
 ToolChoice: TypeAlias = Literal["auto", "required", "none"] | NamedTool
@@ -137,7 +168,10 @@ class Agent:
     """A member of a team: a model, its backend, and the request parameters that it always gets.
 
     ``params`` are passed to the backend as they are (``temperature``, ``reasoning``, ``text``).
-    ``policy`` names a model policy; without it the model's name finds one.
+    ``policy`` names a model policy; without it the model's name finds one. ``inputs`` are the kinds
+    of input that the model takes beside text; without them tables say (``capabilities``).
+
+    Raises ``ValueError`` for an unknown kind of input.
     """
 
     id: str
@@ -146,7 +180,16 @@ class Agent:
     system_message: str | None = field(default=None, kw_only=True)
     voting_sensitivity: str | None = field(default=None, kw_only=True)
     policy: str | None = field(default=None, kw_only=True)
+    inputs: tuple[InputKind, ...] | None = field(default=None, kw_only=True)
     params: Json = field(default_factory=dict[str, Any], kw_only=True, hash=False)
+
+    def __post_init__(self) -> None:
+        known = get_args(InputKind)
+        if unknown := [kind for kind in self.inputs or () if kind not in known]:
+            raise ValueError(
+                f"agent {self.id!r}: {unknown[0]!r} is no kind of input; those are "
+                f"{', '.join(known)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +214,9 @@ class TeamSettings:
     ``unverified``: what becomes of a decision that an agent's policy still objects to in the last
     try of a round: it counts, marked as unverified, or the agent abstains. ``tool_rounds``: after
     so many steps with client tools the team decides again; ``None``: the presenter goes on alone.
+    ``background_agent`` answers alone what clients send behind their user's back: an agent's id,
+    ``None`` for the first agent, ``"off"`` for the whole team. ``background_rules`` come before
+    the built-in ones.
     """
 
     voting_sensitivity: str = "lenient"
@@ -187,6 +233,8 @@ class TeamSettings:
     straggler_grace_seconds: float = 10.0
     unverified: Literal["count", "discard"] = "count"
     tool_rounds: int | None = None
+    background_agent: str | None = None
+    background_rules: tuple[BackgroundRule, ...] = ()
     trace: Trace = "status"
     limits: Limits = Limits()
 
@@ -220,6 +268,27 @@ class Team:
         if len(set(ids)) != len(ids):
             raise ValueError(f"team {name!r} has two agents with the same id")
 
+    @property
+    def answering(self) -> tuple[Agent, ...]:
+        """The agents that answer a request: all, or without coordination the first one, for whom
+        the others only step in."""
+        return self.agents[:1] if self.settings.skip_coordination_rounds else self.agents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowing:
+    """What a request takes away from a team to make its run cheaper. ``None`` leaves it as it is.
+
+    ``agents`` are the ids of those that take part; ``reuse``: the winning answer is the message.
+    The numbers count where they are lower than the team's.
+    """
+
+    agents: tuple[str, ...] | None = None
+    max_new_answers_per_agent: int | None = None
+    reuse: bool = False
+    max_calls: int | None = None
+    deadline_seconds: float | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
@@ -228,6 +297,9 @@ class RunRequest:
     ``agent_params`` go to every agent's model, ``presenter_params`` only to the turn that writes
     the final message; both use Chat Completions names and are allow-listed by the parser. ``tools``
     are the client's: agents know them, the presenter may call them, nothing here executes them.
+    ``decision`` is the winning draft of the run that the messages go on with, where the client sent
+    it back: the presenter is reminded of it. ``format`` is the one that the final message has to
+    have; ``choices`` is the number of final messages. ``narrowing`` makes the team smaller.
     """
 
     team: str
@@ -238,6 +310,10 @@ class RunRequest:
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     trace: Trace | None = None
+    decision: str | None = None
+    format: OutputFormat | None = None
+    choices: int = 1
+    narrowing: Narrowing = Narrowing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,20 +369,27 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FinalMessage:
+    """A message that a run ended with."""
+
+    content: str | None
+    refusal: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """How a run ended: the final message and how the team came to it.
+    """How a run ended: the final messages, one for each choice, and how the team came to them.
 
     ``usage`` is the run's total, or ``None`` where a finished call reported none. ``visible_usage``
-    is that of the call which wrote the final message. ``limited_by`` names the limit that ended
+    is that of the calls which wrote the final messages. ``limited_by`` names the limit that ended
     the coordination early.
     """
 
     run_id: str
     team: str
-    content: str | None
-    refusal: str | None
-    tool_calls: tuple[ToolCall, ...]
-    finish_reason: FinishReason
+    messages: tuple[FinalMessage, ...]
     winner: str
     presenter: str | None
     answers: tuple[Answer, ...]
@@ -315,3 +398,13 @@ class RunResult:
     usage: Usage | None
     visible_usage: Usage | None
     limited_by: str | None
+
+    @property
+    def message(self) -> FinalMessage:
+        """The final message, the first one where several were asked for."""
+        return self.messages[0]
+
+    @property
+    def content(self) -> str | None:
+        """The text of the final message; ``None`` where it is calls or a refusal."""
+        return self.message.content

@@ -12,7 +12,7 @@ from typing import Final
 
 from massgen_compat.run import Message, Team
 
-_ID: Final = re.compile(r"call_mg(\d{1,3})_[0-9a-f]{24}")
+_ID: Final = re.compile(r"call_mg([0-9]{1,3})_[0-9a-f]{24}")
 """At most 40 characters: OpenAI refuses longer ids."""
 
 

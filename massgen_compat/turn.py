@@ -55,9 +55,14 @@ class TurnRequest:
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """A piece of the reply's text, as it was written."""
+    """A piece of the reply's text, as it was written.
+
+    ``logprobs`` are those of its tokens, as Chat Completions writes them, where they were asked for
+    and the provider has them.
+    """
 
     text: str
+    logprobs: tuple[Json, ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True)

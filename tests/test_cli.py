@@ -54,7 +54,7 @@ def config(folder: Path, text: str, name: str = "team.yaml") -> Path:
 def test_help_names_every_command() -> None:
     told = cli("--help")
     assert told.code == 0
-    for command in ("serve", "run", "check", "policies", "demo"):
+    for command in ("serve", "run", "check", "doctor", "policies", "demo"):
         assert command in told.out
         assert cli(command, "--help").out.startswith(f"usage: massgen-compat {command}")
 

@@ -1,7 +1,7 @@
 """Every reachable state of small teams: the rules end, decide once, and never lose an agent."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
@@ -16,9 +16,11 @@ from massgen_compat.coordination import (
     Elapsed,
     Failed,
     GraceTimer,
+    Malformed,
     NewAnswer,
     Objection,
     Presented,
+    RepairMessages,
     Replied,
     RoundTimer,
     Rules,
@@ -84,6 +86,10 @@ TEAMS = {
     "two agents, four calls": Rules(agents=TWO, max_calls=4),
     "two agents, solo": Rules(agents=TWO, solo=True),
     "one agent, solo": Rules(agents=("a",), solo=True),
+    "one agent, three messages": Rules(agents=("a",), solo=True, presentations=3, repairs=True),
+    "two agents, two messages": Rules(
+        agents=TWO, max_answers=1, presentations=2, repairs=True, max_calls=9
+    ),
     "one agent, workflow": Rules(agents=("a",), max_answers=2),
     "three agents, one answer each": Rules(agents=THREE, max_answers=1, max_calls=AMPLE),
     "three agents, eager": Rules(agents=THREE, max_answers=1, defer_voting=False, max_calls=AMPLE),
@@ -119,6 +125,7 @@ def signals(state: State) -> Iterator[Signal]:
         yield Elapsed(RoundTimer(agent, number))
         yield Began(agent, number)
         yield Presented(agent, number)
+        yield Malformed(agent, number, state.rules.presentations)
         yield Replied(agent, number - 1, (NewAnswer("late"),))
         yield from replies(state, agent, number)
 
@@ -197,9 +204,20 @@ def check_state(state: State) -> None:
             pass
 
 
+def calls_of(after: Transition) -> Callable[[Effect], int]:
+    """How many model calls an effect starts."""
+
+    def calls(effect: Effect) -> int:
+        presents = isinstance(effect, StartTurn) and effect.phase is Phase.PRESENT
+        several = presents or isinstance(effect, RepairMessages)
+        return after.state.rules.presentations if several else 1
+
+    return calls
+
+
 def check_effects(before: State | None, after: Transition) -> None:
-    asked = [e for e in after.effects if isinstance(e, StartTurn | CorrectTurn)]
-    assert after.state.calls - (before.calls if before else 0) == len(asked)
+    asked = [e for e in after.effects if isinstance(e, StartTurn | CorrectTurn | RepairMessages)]
+    assert after.state.calls - (before.calls if before else 0) == sum(map(calls_of(after), asked))
     ends = [e for e in after.effects if isinstance(e, Complete | Abort)]
     newly_done = after.state.stage is Stage.DONE and (
         before is None or before.stage is not Stage.DONE

@@ -19,7 +19,8 @@ MODULES = {
 }
 
 ALLOWED = {
-    "run": set[str](),
+    "background": set[str](),
+    "run": {"background"},
     "errors": set[str](),
     "turn": {"run"},
     "tools": {"run"},
@@ -27,21 +28,29 @@ ALLOWED = {
     "coordination": {"run", "turn", "events"},
     "policies": {"run", "turn", "coordination", "errors"},
     "workflow": {"run", "turn", "coordination", "policies"},
-    "prompts": {"run", "turn", "coordination", "workflow", "policies"},
-    "presentation": {"run", "turn", "events", "tools"},
+    "capabilities": {"run", "policies", "upstream"},
+    "prompts": {"run", "turn", "coordination", "workflow", "policies", "capabilities"},
+    "formats": {"run"},
+    "admission": {"run", "errors", "upstream", "capabilities"},
+    "presentation": {"run", "turn", "events", "tools", "formats"},
     "ledger": {"run", "turn", "coordination", "errors", "policies", "presentation"},
     "engine": {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
-        "policies", "tools", "presentation",
+        "policies", "tools", "presentation", "formats",
     },
-    "protocol": {"run", "turn", "events", "errors"},
+    "protocol": {"run", "turn", "events", "errors", "background", "formats"},
     "upstream": {"run", "turn", "errors", "policies"},
     "scripted": {"run", "turn", "errors"},
-    "config": {"run", "turn", "errors", "upstream", "scripted", "policies"},
+    "doctor": {"errors"},
+    "config": {
+        "run", "turn", "errors", "upstream", "scripted", "policies", "background",
+        "capabilities",
+    },
 }  # fmt: skip
 """For each part of the package, the parts that it may import. The rest may import anything."""
 
 PURE = (
+    "background",
     "run",
     "errors",
     "turn",
@@ -49,6 +58,7 @@ PURE = (
     "events",
     "coordination",
     "policies",
+    "capabilities",
     "workflow",
     "prompts",
 )

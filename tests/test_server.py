@@ -302,11 +302,8 @@ BAD = {
     "no messages": Bad(400, "missing_required_parameter", "messages", {"model": "team"}),
     "empty messages": Bad(400, "empty_array", "messages", {**CHAT, "messages": []}),
     "a wrong type": Bad(400, "invalid_type", "temperature", {**CHAT, "temperature": "hot"}),
-    "custom tools": Bad(
-        400,
-        "unsupported_parameter",
-        "tools[0].type",
-        {**CHAT, "tools": [{"type": "custom", "custom": {"name": "x"}}]},
+    "hosted tools": Bad(
+        400, "invalid_value", "tools[0].type", {**CHAT, "tools": [{"type": "web_search"}]}
     ),
     "unknown path": Bad(404, None, path="/v1/embeddings", body={}),
     "no model at all": Bad(404, "model_not_found", path="/v1/models/"),

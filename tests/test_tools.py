@@ -89,8 +89,8 @@ async def test_the_team_decides_and_the_presenter_makes_the_calls() -> None:
     ]
     ids = [piece.id for piece in pieces if piece.id]
     assert all(re.fullmatch(r"call_mg1_[0-9a-f]{24}", name) for name in ids)
-    assert [call.id for call in result(events).tool_calls] == ids
-    assert result(events).finish_reason == "tool_calls"
+    assert [call.id for call in result(events).message.tool_calls] == ids
+    assert result(events).message.finish_reason == "tool_calls"
 
 
 @pytest.mark.anyio
@@ -110,14 +110,14 @@ async def test_agents_know_the_tools_and_only_the_presenter_is_offered_them() ->
 async def test_a_call_that_was_named_beforehand_ends_in_stop() -> None:
     models = {name: Model(calling) for name in "ab"}
     events = await run(models, asking(tool_choice=NamedTool("read_file")))
-    assert (result(events).finish_reason, len(result(events).tool_calls)) == ("stop", 2)
+    assert (result(events).message.finish_reason, len(result(events).message.tool_calls)) == ("stop", 2)
 
 
 @pytest.mark.anyio
 async def test_somebody_presents_also_where_answers_are_reused() -> None:
     models = {name: Model(calling) for name in "ab"}
     settings = TeamSettings(final_answer_strategy="winner_reuse")
-    assert len(result(await run(models, asking(), settings)).tool_calls) == 2
+    assert len(result(await run(models, asking(), settings)).message.tool_calls) == 2
 
 
 @pytest.mark.anyio
@@ -131,7 +131,7 @@ async def test_calls_that_nobody_offered_are_no_part_of_the_message() -> None:
 
     events = await run({name: Model(eager) for name in "ab"}, replace(asking(), tools=()))
     ended = result(events)
-    assert (ended.content, ended.tool_calls, ended.finish_reason) == ("Here.", (), "stop")
+    assert (ended.content, ended.message.tool_calls, ended.message.finish_reason) == ("Here.", (), "stop")
 
 
 @pytest.mark.anyio
@@ -155,7 +155,7 @@ async def test_a_client_tool_with_a_workflow_name_works(name: str) -> None:
 
     models = {agent: Model(scripted) for agent in "ab"}
     events = await run(models, replace(asking(), tools=(replace(READ, name=name),)))
-    assert [call.name for call in result(events).tool_calls] == [name]
+    assert [call.name for call in result(events).message.tool_calls] == [name]
     assert sum(len(model.requests) for model in models.values()) == 5
 
 

@@ -10,7 +10,7 @@ An agent's *round* is one stretch of work that ends in a decision; everything th
 carries its round, and what comes from an older round is ignored.
 """
 
-from massgen_compat.coordination.rules import begin, step
+from massgen_compat.coordination.rules import answers_by_rank, begin, step
 from massgen_compat.coordination.state import (
     Abort,
     Began,
@@ -23,10 +23,12 @@ from massgen_compat.coordination.state import (
     Failed,
     GraceTimer,
     LimitReached,
+    Malformed,
     NewAnswer,
     Objection,
     Presented,
     Rejection,
+    RepairMessages,
     Replied,
     RoundTimer,
     Rules,
@@ -58,10 +60,12 @@ __all__ = [
     "Failed",
     "GraceTimer",
     "LimitReached",
+    "Malformed",
     "NewAnswer",
     "Objection",
     "Presented",
     "Rejection",
+    "RepairMessages",
     "Replied",
     "RoundTimer",
     "Rules",
@@ -77,6 +81,7 @@ __all__ = [
     "Transition",
     "Unusable",
     "VoteFor",
+    "answers_by_rank",
     "begin",
     "call_bound",
     "label",

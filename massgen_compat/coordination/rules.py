@@ -16,10 +16,12 @@ from massgen_compat.coordination.state import (
     Failed,
     GraceTimer,
     LimitReached,
+    Malformed,
     NewAnswer,
     Objection,
     Presented,
     Rejection,
+    RepairMessages,
     Replied,
     RoundTimer,
     Rules,
@@ -243,6 +245,12 @@ def tally(state: State) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(counted, key=lambda row: -row[1]))
 
 
+def answers_by_rank(state: State) -> tuple[str, ...]:
+    """The current answers, the one with the most votes first."""
+    answers = {seat.agent: seat.answer or "" for seat in state.answered}
+    return tuple(answers[agent] for agent, _ in tally(state))
+
+
 def _decide(state: State) -> Transition:
     ranking = tally(state)
     winner = ranking[0][0]
@@ -259,7 +267,7 @@ def _present(state: State) -> Transition:
     order = sorted(
         state.living, key=lambda seat: rank.index(seat.agent) if seat.agent in rank else len(rank)
     )
-    if order and state.calls >= state.rules.call_limit:
+    if order and state.calls + state.rules.presentations > state.rules.call_limit:
         state, order = replace(state, limited_by="max_calls"), []
     if not order:
         return _complete_with_answer(state) if state.winner else _abort(state, state.limited_by)
@@ -276,11 +284,22 @@ def _attend(state: State, signal: Signal) -> Transition:
             return Transition(replace(state, began=True))
         case Presented(agent, number) if _working(state, agent, number):
             return _complete(state, Complete("presentation"))
+        case Malformed(agent, number, messages) if _working(state, agent, number):
+            return _repair(state, agent, number, messages)
         case Failed(agent, number, reason) if seat := _working(state, agent, number):
             left = _leave(state, seat, reason)
             return left.then(lambda state: _abort(state, None) if state.began else _present(state))
         case _:
             return Transition(state)
+
+
+def _repair(state: State, agent: str, number: int, messages: int) -> Transition:
+    """Messages without the format that was asked for get one more try; then an answer has to do."""
+    spent = state.repaired or not state.rules.repairs
+    if spent or state.calls + messages > state.rules.call_limit:
+        return _complete(replace(state, presenter=None), Complete("unfit"))
+    state = replace(state, repaired=True, calls=state.calls + messages)
+    return Transition(state, (RepairMessages(agent, number),))
 
 
 def _stop(state: State, limit: str) -> Transition:
@@ -338,7 +357,8 @@ def _start(state: State, seat: Seat, phase: Phase) -> Transition:
     seconds = rules.first_round_seconds if number == 1 else rules.later_round_seconds
     if seconds is not None and phase is not Phase.PRESENT:
         effects += (StartTimer(RoundTimer(seat.agent, number), seconds),)
-    state = replace(_put(state, seat), calls=state.calls + 1)
+    calls = rules.presentations if phase is Phase.PRESENT else 1
+    state = replace(_put(state, seat), calls=state.calls + calls)
     return Transition(state, effects, (TurnStarted(agent=seat.agent, round=number, phase=phase),))
 
 

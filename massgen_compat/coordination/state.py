@@ -22,6 +22,8 @@ class Rules:
     ``solo`` skips the workflow: the first agent's message is the answer. ``message_drafts`` are
     the agents whose draft is an ordinary message. ``waive_objections``: a decision that a policy
     still objects to in the last try of a round counts, marked as unverified; otherwise it is lost.
+    ``presentations``: so many messages are written, each with a model call. ``repairs``: a message
+    without the format that was asked for gets another try.
     """
 
     agents: tuple[str, ...]
@@ -40,6 +42,8 @@ class Rules:
     max_calls: int | None = None
     message_drafts: frozenset[str] = frozenset()
     waive_objections: bool = True
+    presentations: int = 1
+    repairs: bool = False
 
     @property
     def call_limit(self) -> int:
@@ -51,16 +55,17 @@ def call_bound(rules: Rules) -> int:
     """The model calls of the longest run in which each agent is turned back at most twice.
 
     Everybody drafts; each further answer sends everybody into one more evaluation; then every
-    agent might have to try the presentation.
+    agent might have to try the presentation, and the last one to repair it.
     """
     agents = len(rules.agents)
+    presenting = rules.presentations * (agents + rules.repairs)
     if rules.solo:
-        return agents
+        return presenting
     further_answers = agents * (rules.max_answers - 1)
     if rules.max_answers_global is not None:
         further_answers = min(further_answers, max(0, rules.max_answers_global - agents))
     drafts, evaluations, corrections = agents, agents * (1 + further_answers), 2 * agents
-    return drafts + evaluations + corrections + agents
+    return drafts + evaluations + corrections + presenting
 
 
 # What agents decide
@@ -181,6 +186,15 @@ class Presented:
 
 
 @dataclass(frozen=True, slots=True)
+class Malformed:
+    """So many of the presenter's messages do not have the format that was asked for."""
+
+    agent: str
+    round: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Elapsed:
     """A timer ran out."""
 
@@ -194,7 +208,7 @@ class LimitReached:
     limit: str
 
 
-Signal: TypeAlias = Replied | Failed | Began | Presented | Elapsed | LimitReached
+Signal: TypeAlias = Replied | Failed | Began | Presented | Malformed | Elapsed | LimitReached
 
 
 # Effects: what has to be done
@@ -246,10 +260,19 @@ class Complete:
     """The run is over. ``source`` tells what the final message is.
 
     ``presentation``: what the presenter wrote; ``answer``: the winner's answer as it stands;
-    ``cut``: what the presenter had written when time ran out.
+    ``cut``: what the presenter had written when time ran out; ``unfit``: nothing that the presenter
+    wrote has the format that was asked for, but an answer might.
     """
 
-    source: Literal["presentation", "answer", "cut"]
+    source: Literal["presentation", "answer", "cut", "unfit"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepairMessages:
+    """Ask the presenter once more for the messages that lack the format."""
+
+    agent: str
+    round: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +282,9 @@ class Abort:
     limited_by: str | None = None
 
 
-Effect: TypeAlias = StartTurn | CorrectTurn | CancelTurn | StartTimer | Complete | Abort
+Effect: TypeAlias = (
+    StartTurn | CorrectTurn | RepairMessages | CancelTurn | StartTimer | Complete | Abort
+)
 
 
 # State
@@ -320,6 +345,7 @@ class State:
     winner: str | None = None
     presenter: str | None = None
     began: bool = False
+    repaired: bool = False
     limited_by: str | None = None
 
     def seat(self, agent: str) -> Seat | None:

@@ -43,18 +43,22 @@ class Engine(Protocol):
 def rules_of(
     team: Team,
     policies: Mapping[str, Policy],
+    request: RunRequest,
     *,
     resumed_by: int | None = None,
-    with_tools: bool = False,
 ) -> Rules:
     """A team's settings, and its agents' policies, as rules of the coordination.
 
     ``resumed_by`` is the place of the agent that goes on alone with the results of its tool calls;
-    the others only step in for it. ``with_tools``: somebody has to present, because an answer as
-    it stands can only speak of calls.
+    the others only step in for it. Where a request offers tools, asks for a format, for several
+    messages or for log probabilities, somebody has to present: an answer as it stands has none.
     """
     settings = team.settings
-    reuses = settings.final_answer_strategy == "winner_reuse" and with_tools
+    wanted = request.format is not None
+    presents = (
+        request.tools or wanted or request.choices > 1 or "logprobs" in request.presenter_params
+    )
+    reuses = settings.final_answer_strategy == "winner_reuse" and presents
     first = resumed_by or 0
     agents = tuple(agent.id for agent in team.agents)
     return Rules(
@@ -73,6 +77,8 @@ def rules_of(
         deadline_seconds=settings.limits.deadline_seconds,
         max_calls=settings.limits.max_calls,
         waive_objections=settings.unverified == "count",
+        presentations=request.choices,
+        repairs=wanted,
         message_drafts=frozenset(
             agent for agent, policy in policies.items() if policy.draft_as_message
         ),
@@ -106,7 +112,7 @@ class LocalEngine:
             team=team,
             request=request,
             run_id=run_id,
-            rules=rules_of(team, policies, resumed_by=place, with_tools=bool(request.tools)),
+            rules=rules_of(team, policies, request, resumed_by=place),
             resumed=place is not None and len(team.agents) > 1,
             models=models,
             policies=policies,

@@ -5,7 +5,7 @@ It is dull on purpose: every rule of the coordination stands in ``coordination``
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -15,14 +15,13 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from massgen_compat.coordination import (
     Abort,
-    Began,
     CancelTurn,
     Complete,
     CorrectTurn,
     Effect,
     Elapsed,
     Failed,
-    Presented,
+    RepairMessages,
     Replied,
     Rules,
     Signal,
@@ -31,25 +30,27 @@ from massgen_compat.coordination import (
     StartTurn,
     Timer,
     Transition,
+    answers_by_rank,
     begin,
     step,
 )
+from massgen_compat.engine.presenting import Hear, Presenter
 from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
 from massgen_compat.events import (
     AgentReasoning,
     AgentText,
     HostedToolCalled,
-    MessageText,
     ParametersDropped,
     RunCompleted,
     RunEvent,
     RunStarted,
     TurnFinished,
 )
+from massgen_compat.formats import parameter
 from massgen_compat.ledger import Ledger, most_telling
 from massgen_compat.policies import Policy
 from massgen_compat.policies.request import stronger
-from massgen_compat.presentation import Presentation, Written
+from massgen_compat.presentation import Presentation
 from massgen_compat.prompts import (
     conversation,
     resumed_messages,
@@ -85,6 +86,7 @@ class _Desk:
     reply: Reply = field(default_factory=Reply)
     text: str = ""
     effort: str | None = None
+    request: TurnRequest | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
@@ -114,17 +116,30 @@ class Driver:
         self._names = ToolNames.beside(request.tools)
         self._resumed = resumed
         self._presentation = Presentation(team, request, lambda: secrets.token_hex(12))
+        self._presenter = Presenter(
+            request,
+            self._presentation,
+            listen=self._listen,
+            aside=self._hear_aside,
+            emit=self._emit,
+            signal=self._send,
+        )
         self._ledger = Ledger(team)
         self._failures: list[MassGenError] = []
         self._told_drops: set[tuple[str, str]] = set()
-        self._began = False
-        self._final: Reply | None = None
         self._ending: Complete | Abort = Abort()
         self._desks = {
             agent.id: _Desk(
                 solo_conversation(agent, request.messages)
                 if rules.solo and not resumed
-                else conversation(team, agent, request.messages, policies[agent.id], request.tools)
+                else conversation(
+                    team,
+                    agent,
+                    request.messages,
+                    policies[agent.id],
+                    request.tools,
+                    request.format,
+                )
             )
             for agent in team.agents
         }
@@ -142,7 +157,7 @@ class Driver:
                     await self._complete(source)
                 case Abort(limited_by):
                     self.error = most_telling(self._failures, limited_by)
-                    self.error.spent = self._ledger.spent or self._began
+                    self.error.spent = self._ledger.spent or self._presenter.began
 
     async def _coordinate(self) -> None:
         sender, signals = anyio.create_memory_object_stream[Signal](4 * len(self._models) + 4)
@@ -174,6 +189,11 @@ class Driver:
                     desk.messages, desk.reply, effect, self._state, self._names, policy
                 )
                 self._ask(agent, number, phase, effect)
+            case RepairMessages(agent):
+                desk = self._desks[agent]
+                desk.scope = anyio.CancelScope()
+                if desk.request is not None:
+                    self._tasks.start_soon(self._present, desk.request, desk.scope)
             case CancelTurn(agent):
                 self._desks[agent].scope.cancel()
             case StartTimer(timer, seconds):
@@ -188,7 +208,7 @@ class Driver:
         desk.text, desk.effort = "", None
         tools = self._request.tools
         if self._resumed:
-            desk.messages = resumed_messages(desk.stable, tools)
+            desk.messages = resumed_messages(desk.stable, tools, self._request.decision)
         elif self._state.rules.solo:
             desk.messages = desk.stable
         else:
@@ -200,12 +220,14 @@ class Driver:
         """Start a model call. ``order`` is the correction that it answers, if it does."""
         desk, policy = self._desks[agent], self._policies[agent]
         desk.scope = anyio.CancelScope()
-        self._ledger.called(agent)
         tools = workflow_tools(self._state, agent, self._names, policy)
         params = dict(self._request.agent_params)
         presenting = phase is Phase.PRESENT
         if presenting:
+            self._presentation.restart()
             params |= self._request.presenter_params
+            if self._request.format is not None:
+                params["response_format"] = parameter(self._request.format)
             tools = self._request.tools
         if order is not None and order.last and order.objection is not None:
             # The last try: only the tool that was meant, and one step more effort (gpt-5.2.md, L3).
@@ -228,27 +250,34 @@ class Driver:
         )
         if policy.prepare is not None:
             request = policy.prepare(request)
-        self._tasks.start_soon(self._turn, request, desk.scope)
+        desk.request = request
+        self._tasks.start_soon(self._present if presenting else self._turn, request, desk.scope)
 
     async def _time(self, timer: Timer, seconds: float) -> None:
         await anyio.sleep(seconds)
         await self._signals.send(Elapsed(timer))
 
+    async def _present(self, request: TurnRequest, scope: anyio.CancelScope) -> None:
+        with scope:
+            if error := await self._presenter.write(request):
+                self._failures.append(error)
+
     async def _turn(self, request: TurnRequest, scope: anyio.CancelScope) -> None:
         """One model call, from its request to the signal that it ends in."""
         agent, number = request.agent, request.round
+
+        async def hear(piece: TurnEvent) -> None:
+            if isinstance(piece, TextPiece) and self._watched:
+                await self._emit(AgentText(agent=agent, round=number, text=piece.text))
+            else:
+                await self._hear_aside(request, piece)
+
         with scope:
             try:
-                reply = await self._listen(request)
+                reply = await self._listen(request, hear)
             except MassGenError as error:
-                if isinstance(error, UpstreamError):
-                    error.agent = agent
                 self._failures.append(error)
-                await self._signals.send(Failed(agent, number, error.brief))
-                return
-            if request.phase is Phase.PRESENT:
-                self._final = reply
-                await self._signals.send(Presented(agent, number))
+                await self._send(Failed(agent, number, error.brief))
                 return
             desk = self._desks[agent]
             desk.reply = reply
@@ -257,20 +286,24 @@ class Driver:
                 reply.tool_calls, self._state, agent, self._names, self._policies[agent]
             )
             complete = reply.finish_reason not in {"length", "content_filter"}
-            await self._signals.send(Replied(agent, number, decisions, desk.text, complete))
+            await self._send(Replied(agent, number, decisions, desk.text, complete))
 
-    async def _listen(self, request: TurnRequest) -> Reply:
+    async def _listen(self, request: TurnRequest, hear: Hear) -> Reply:
         """Pass on what the model says; return its reply. Raises what ended it otherwise."""
-        hear = self._hear_presenter if request.phase is Phase.PRESENT else self._hear_agent
+        self._ledger.called(request.agent)
         reply: Reply | None = None
-        async with self._models[request.agent].stream(request) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Reply):
-                    reply = piece
-                else:
-                    await hear(request, piece)
-        if reply is None:
-            raise UpstreamMalformed("the model's stream ended without a reply")
+        try:
+            async with self._models[request.agent].stream(request) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Reply):
+                        reply = piece
+                    else:
+                        await hear(piece)
+            if reply is None:
+                raise UpstreamMalformed("the model's stream ended without a reply")
+        except UpstreamError as error:
+            error.agent = request.agent
+            raise
         self._ledger.finished(request.agent, reply)
         await self._tell_drops(request.agent, reply.dropped)
         await self._emit(
@@ -284,8 +317,6 @@ class Driver:
                 effort_asked=reply.effort_asked,
             )
         )
-        if request.phase is Phase.PRESENT and self._presentation.is_empty(reply):
-            raise UpstreamMalformed("the model wrote an empty message")
         return reply
 
     async def _tell_drops(self, agent: str, dropped: tuple[str, ...]) -> None:
@@ -293,23 +324,6 @@ class Driver:
         if news:
             self._told_drops.update((agent, name) for name in news)
             await self._emit(ParametersDropped(agent=agent, parameters=news))
-
-    async def _hear_agent(self, request: TurnRequest, piece: TurnEvent) -> None:
-        match piece:
-            case TextPiece(text) if self._watched:
-                await self._emit(AgentText(agent=request.agent, round=request.round, text=text))
-            case _:
-                await self._hear_aside(request, piece)
-
-    async def _hear_presenter(self, request: TurnRequest, piece: TurnEvent) -> None:
-        event = self._presentation.hear(request.agent, piece)
-        if event is None:
-            await self._hear_aside(request, piece)
-            return
-        if not self._began:  # from now on nobody else can present
-            self._began = True
-            await self._signals.send(Began(request.agent, request.round))
-        await self._emit(event)
 
     async def _hear_aside(self, request: TurnRequest, piece: TurnEvent) -> None:
         match piece:
@@ -327,18 +341,31 @@ class Driver:
                 assert_never(piece)
 
     async def _complete(self, source: str) -> None:
-        state, final = self._state, None
-        if source == "answer":
-            winner = state.seat(state.winner or "")
-            written = Written(content=(winner.answer if winner else None) or "")
-            await self._emit(MessageText(text=written.content or ""))
-        elif source == "presentation" and self._final is not None:
-            final = self._final
-            written = self._presentation.whole(final)
-        else:
-            written = self._presentation.cut()
-        result = self._ledger.result(run_id=self._run_id, state=state, written=written, final=final)
+        replies: Sequence[Reply] = ()
+        match source:
+            case "presentation":
+                messages, replies = self._presentation.whole(), self._presenter.replies
+            case "cut":
+                messages = self._presentation.cut()
+            case _:
+                messages = await self._presenter.answer(answers_by_rank(self._state))
+        if not messages:
+            self.error = self._lacks_format()
+            return
+        result = self._ledger.result(
+            run_id=self._run_id, state=self._state, messages=messages, replies=replies
+        )
         await self._emit(RunCompleted(result=result))
+
+    def _lacks_format(self) -> MassGenError:
+        why = next((d.fault for d in self._presentation.drafts if d.fault), "no answer has it")
+        error = UpstreamMalformed(f"the message does not have the format that was asked for: {why}")
+        error.agent = next((d.agent for d in self._presentation.drafts if d.agent), None)
+        error.spent = True
+        return error
+
+    async def _send(self, signal: Signal) -> None:
+        await self._signals.send(signal)
 
     async def _emit(self, event: RunEvent) -> None:
         try:

@@ -6,52 +6,105 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from massgen_compat.errors import InvalidRequest
+from massgen_compat.protocol.decision import echoed
+from massgen_compat.protocol.fold import fold
+from massgen_compat.protocol.foreign import Translation, translate
 from massgen_compat.protocol.history import conversation
-from massgen_compat.protocol.parameters import forwarded, ignored_names, refuse_unsupported
-from massgen_compat.protocol.render import Renderer, fold
-from massgen_compat.protocol.request import ChatPayload, ChatRequest, MassgenOptions
+from massgen_compat.protocol.legacy import as_tools
+from massgen_compat.protocol.options import MassgenOptions
+from massgen_compat.protocol.parameters import (
+    UnknownParams,
+    forwarded,
+    ignored_names,
+    refuse_unknown,
+    refuse_unsupported,
+)
+from massgen_compat.protocol.render import Renderer
+from massgen_compat.protocol.request import ChatPayload, ChatRequest
+from massgen_compat.protocol.response_format import output_format
 from massgen_compat.protocol.tools import client_tools
 from massgen_compat.protocol.validation import first_fault, type_name
-from massgen_compat.run import RunRequest, Trace
+from massgen_compat.run import RunRequest, Tool, ToolChoice, Trace
 
 __all__ = ["ChatRequest", "Renderer", "fold", "parse"]
 
 
-def parse(payload: object, *, default_trace: Trace | None = None) -> ChatRequest:
+def parse(
+    payload: object,
+    *,
+    default_trace: Trace | None = None,
+    unknown_params: UnknownParams = "warn",
+) -> ChatRequest:
     """The request that the JSON object stands for.
 
     ``default_trace`` is the trace of a request that names none; by default it stays open, for the
-    team's setting to fill in.
+    team's setting to fill in. ``unknown_params``: what becomes of parameters that the API does not
+    have: the answer names them, nobody hears of them, or the request is refused.
     Raises ``InvalidRequest`` (of a parameter that is not supported: ``UnsupportedParameter``), in
     the words and with the ``param`` and ``code`` of the real API.
     """
-    given = _object(payload)
+    translation = translate(_object(payload))
+    with translation.errors_in_its_terms():
+        return _parsed(translation, default_trace, unknown_params)
+
+
+def _parsed(
+    translation: Translation, default_trace: Trace | None, unknown_params: UnknownParams
+) -> ChatRequest:
+    given = translation.payload
+    if unknown_params == "reject":
+        refuse_unknown(given)
     try:
         wire = ChatPayload.model_validate(given)
     except ValidationError as error:
         raise first_fault(error) from None
-    _check_tool_choice(wire)
+    _check_combinations(wire)
     refuse_unsupported(given)
-    tools, tool_choice = client_tools(wire.tools, wire.tool_choice)
+    tools, tool_choice = _tools(wire, translation)
+    messages = conversation(wire.messages, {tool.name for tool in tools if tool.custom})
+    legacy = wire.functions is not None
     options = wire.massgen if isinstance(wire.massgen, MassgenOptions) else MassgenOptions()
     return ChatRequest(
         run=RunRequest(
             team=wire.model,
-            messages=conversation(wire.messages),
+            messages=messages,
             agent_params=forwarded(given, "every_agent"),
             presenter_params=_presenter_params(given),
             tools=tools,
             tool_choice=tool_choice,
-            parallel_tool_calls=wire.parallel_tool_calls if tools else None,
+            parallel_tool_calls=_parallel(wire) if tools else None,
             trace=options.trace or default_trace,
+            decision=echoed(wire.messages),
+            format=output_format(wire.response_format, messages),
+            choices=wire.n or 1,
+            narrowing=options.narrowing(),
         ),
         model=wire.model,
         stream=bool(wire.stream),
         include_usage=bool(wire.stream_options and wire.stream_options.include_usage),
-        ignored=_ignored(given, wire),
+        ignored=ignored_names(
+            given,
+            [*translation.ignored, *_ignored_options(wire)],
+            unknown=unknown_params != "ignore",
+        ),
         massgen_object=wire.massgen != "off",
         stop=(wire.stop,) if isinstance(wire.stop, str) else tuple(wire.stop or ()),
+        legacy_functions=legacy,
     )
+
+
+def _tools(
+    wire: ChatPayload, translation: Translation
+) -> tuple[tuple[Tool, ...], ToolChoice | None]:
+    if wire.functions is not None:
+        functions, choice = as_tools(wire.functions, wire.function_call)
+        return client_tools(functions, choice)
+    return client_tools(wire.tools, wire.tool_choice, as_functions=translation.as_functions)
+
+
+def _parallel(wire: ChatPayload) -> bool | None:
+    """``functions`` know one call only."""
+    return False if wire.functions is not None else wire.parallel_tool_calls
 
 
 def _object(payload: object) -> dict[str, Any]:
@@ -75,7 +128,18 @@ def _plain(message: object) -> object:
     return message.model_dump(exclude_unset=True) if isinstance(message, BaseModel) else message
 
 
-def _check_tool_choice(wire: ChatPayload) -> None:
+def _check_combinations(wire: ChatPayload) -> None:
+    if wire.tools is not None and wire.functions is not None:
+        raise InvalidRequest(
+            "'tools' and 'functions' cannot be used together; send `tools` alone.",
+            param="functions",
+        )
+    if wire.top_logprobs and not wire.logprobs:
+        raise InvalidRequest(
+            "Invalid value for 'top_logprobs': 'top_logprobs' is only allowed when 'logprobs' is "
+            "set to true.",
+            param="top_logprobs",
+        )
     for name, needed, allowed in (
         ("tool_choice", "tools", wire.tools),
         ("function_call", "functions", wire.functions),
@@ -88,14 +152,16 @@ def _check_tool_choice(wire: ChatPayload) -> None:
             )
 
 
-def _ignored(given: Mapping[str, Any], wire: ChatPayload) -> tuple[str, ...]:
+def _ignored_options(wire: ChatPayload) -> tuple[str, ...]:
     if wire.stream_options and wire.stream_options.include_obfuscation:
-        return (*ignored_names(given), "stream_options.include_obfuscation")
-    return ignored_names(given)
+        return ("stream_options.include_obfuscation",)
+    return ()
 
 
 def _presenter_params(given: Mapping[str, Any]) -> dict[str, Any]:
     params = forwarded(given, "presenter")
+    if not given.get("logprobs"):
+        params.pop("top_logprobs", None)
     if "max_completion_tokens" in params:  # it supersedes the deprecated name
         params.pop("max_tokens", None)
     return params

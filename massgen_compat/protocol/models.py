@@ -1,20 +1,29 @@
 """``GET /v1/models``: a team for every model that OpenAI would list."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
-from massgen_compat.run import Team
+from massgen_compat.run import Agent, Team
+
+Inputs: TypeAlias = Callable[[Iterable[Agent]], Sequence[str]]
+"""The kinds of input beside text that at least one of the agents takes."""
 
 
-def render_models(teams: Iterable[Team], *, created: int) -> dict[str, Any]:
+def render_models(teams: Iterable[Team], *, created: int, inputs: Inputs) -> dict[str, Any]:
     """The list of teams; ``created`` is in Unix seconds."""
-    return {"object": "list", "data": [render_model(team, created=created) for team in teams]}
+    rows = [render_model(team, created=created, inputs=inputs) for team in teams]
+    return {"object": "list", "data": rows}
 
 
-def render_model(team: Team, *, created: int) -> dict[str, Any]:
+def render_model(team: Team, *, created: int, inputs: Inputs) -> dict[str, Any]:
     """One team as a model object; ``massgen`` names its agents and tells nothing of their keys."""
     agents = [
-        {"id": agent.id, "model": agent.model, "backend": agent.backend.type}
+        {
+            "id": agent.id,
+            "model": agent.model,
+            "backend": agent.backend.type,
+            "inputs": ["text", *inputs([agent])],
+        }
         for agent in team.agents
     ]
     return {
@@ -22,5 +31,5 @@ def render_model(team: Team, *, created: int) -> dict[str, Any]:
         "object": "model",
         "created": created,
         "owned_by": "massgen",
-        "massgen": {"agents": agents},
+        "massgen": {"inputs": ["text", *inputs(team.answering)], "agents": agents},
     }

@@ -4,13 +4,15 @@ A parameter that is accepted and not honoured changes what the caller asked for 
 therefore each row is honoured, named in ``x-massgen-ignored-params``, or refused with a 400.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, Literal, TypeAlias
 
-from massgen_compat.errors import UnsupportedParameter
+from massgen_compat.errors import InvalidRequest, UnsupportedParameter
+from massgen_compat.protocol.text import shorten
 
+UnknownParams: TypeAlias = Literal["warn", "ignore", "reject"]
 Level: TypeAlias = Literal["server", "every_agent", "presenter", "ignored", "refused"]
 
 MAX_IGNORED: Final = 16
@@ -36,16 +38,16 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     Parameter("model", "server", "the name of a team"),
     Parameter("audio", "refused", "a team answers in text only."),
     Parameter("frequency_penalty", "every_agent", "passed on"),
-    Parameter("functions", "refused", "send `tools` instead."),
-    Parameter("function_call", "refused", "send `tool_choice` instead."),
+    Parameter("functions", "server", "as `tools`, of which one at most is called"),
+    Parameter("function_call", "server", "as `tool_choice`"),
     Parameter("logit_bias", "presenter", "passed on"),
-    Parameter("logprobs", "refused", "the message of a team has no log probabilities.", (False,)),
+    Parameter("logprobs", "presenter", "`null` where its model has none", (False,)),
     Parameter("max_completion_tokens", "presenter", "bounds the final message"),
     Parameter("max_tokens", "presenter", "bounds the final message"),
     Parameter("metadata", "ignored", "nothing is stored"),
     Parameter("modalities", "refused", "a team answers in text only.", (["text"],)),
     Parameter("moderation", "refused", "no moderation is run."),
-    Parameter("n", "refused", "a run ends in one message; send n requests for n answers.", (1,)),
+    Parameter("n", "server", "up to 8 messages of one decision, each a call of the presenter"),
     Parameter("parallel_tool_calls", "server", "asked of the presenter, where there are tools"),
     Parameter("prediction", "ignored", "a hint for speed; the answer is the same without"),
     Parameter("presence_penalty", "every_agent", "passed on"),
@@ -53,12 +55,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     Parameter("prompt_cache_options", "ignored", "each agent has prompts of its own"),
     Parameter("prompt_cache_retention", "ignored", "each agent has prompts of its own"),
     Parameter("reasoning_effort", "every_agent", "passed on"),
-    Parameter(
-        "response_format",
-        "refused",
-        "only text is supported in this version; ask for the format in a message.",
-        ({"type": "text"},),
-    ),
+    Parameter("response_format", "server", "asked of the presenter, checked here, repaired once"),
     Parameter("safety_identifier", "ignored", "not passed to providers"),
     Parameter("seed", "every_agent", "passed on"),
     Parameter("service_tier", "ignored", "the response says `default`", ("auto", "default")),
@@ -69,7 +66,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     Parameter("temperature", "every_agent", "passed on"),
     Parameter("tools", "server", "agents know them, the presenter calls them"),
     Parameter("tool_choice", "server", "asked of the presenter"),
-    Parameter("top_logprobs", "refused", "the message of a team has no log probabilities.", (0,)),
+    Parameter("top_logprobs", "presenter", "with `logprobs`", (0,)),
     Parameter("top_p", "every_agent", "passed on"),
     Parameter("user", "ignored", "not passed to providers"),
     Parameter("verbosity", "presenter", "passed on"),
@@ -102,9 +99,24 @@ def forwarded(payload: Mapping[str, Any], level: Level) -> dict[str, Any]:
     }
 
 
-def ignored_names(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of what is not honoured, unknown ones included, fit for a header."""
-    return tuple(islice((_header_safe(name) for name in _ignored(payload)), MAX_IGNORED))
+def refuse_unknown(payload: Mapping[str, Any]) -> None:
+    """Raise ``InvalidRequest`` for parameters that the API does not have, in its own words."""
+    unknown = [name for name in payload if name not in _KNOWN]
+    if unknown:
+        plural = "s" if len(unknown) > 1 else ""
+        names = ", ".join(shorten(name, 64) for name in unknown[:MAX_IGNORED])
+        raise InvalidRequest(f"Unrecognized request argument{plural} supplied: {names}")
+
+
+def ignored_names(
+    payload: Mapping[str, Any], others: Iterable[str] = (), *, unknown: bool = True
+) -> tuple[str, ...]:
+    """The names of what is not honoured and ``others``, fit for a header.
+
+    ``unknown``: names that the API does not have are among them.
+    """
+    names = chain(others, (name for name in _ignored(payload) if unknown or name in _KNOWN))
+    return tuple(islice(map(_header_safe, names), MAX_IGNORED))
 
 
 def _ignored(payload: Mapping[str, Any]) -> Iterator[str]:

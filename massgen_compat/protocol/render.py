@@ -2,10 +2,11 @@
 
 The order is the real API's: the role, what happens, one chunk with the finish reason, then with
 ``include_usage`` one without choices. The frame of a chunk is the same in all of them. The role
-chunk has no ``content``, because nobody knows yet whether text or tool calls follow.
+chunk has no ``content``, because nobody knows yet whether text or tool calls follow. With several
+choices each has its own role, pieces and finish reason, under its index; the deliberation is told
+in the first.
 """
 
-from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from massgen_compat.events import (
@@ -20,12 +21,79 @@ from massgen_compat.protocol.request import ChatRequest
 from massgen_compat.protocol.stop import StopCut
 from massgen_compat.protocol.trace import Narrator
 from massgen_compat.protocol.usage import massgen_object, run_usage
-from massgen_compat.run import FinishReason, RunResult
+from massgen_compat.run import FinalMessage, Json, RunResult
 
 FINGERPRINT: Final = "fp_massgen_compat"
 """``system_fingerprint`` where the caller has none that tells its configuration."""
 
-_FRAME: Final = ("id", "created", "model", "service_tier", "system_fingerprint")
+
+class _Choice:
+    """One message on its way to the client."""
+
+    def __init__(self, request: ChatRequest, index: int) -> None:
+        self.index = index
+        self.said = False
+        self._legacy = request.legacy_functions
+        self._cut = StopCut(request.stop)
+        self._tokens: list[Json] = []
+
+    def text(self, event: MessageText) -> list[dict[str, Any]]:
+        """What of the text may be seen now, as choices of chunks."""
+        self._tokens += event.logprobs
+        return self._shown(self._cut.feed(event.text))
+
+    def refusal(self, event: MessageRefusal) -> list[dict[str, Any]]:
+        """A piece of a refusal."""
+        return [self.choice({"refusal": event.text})] if event.text and not self._cut.hit else []
+
+    def call(self, event: MessageToolCall) -> list[dict[str, Any]]:
+        """A fragment of a call; the text ends where a call begins."""
+        if self._cut.hit:
+            return []
+        delta: dict[str, Any] = {"tool_calls": [_call_fragment(event)]}
+        if self._legacy:
+            named = {} if event.name is None else {"name": event.name}
+            delta = {"function_call": {**named, "arguments": event.arguments}}
+        return [*self._shown(self._cut.rest()), self.choice(delta)]
+
+    def end(self, message: FinalMessage) -> list[dict[str, Any]]:
+        """What was held back, and the finish reason."""
+        rest = self._shown(self._cut.rest())
+        if not self.said:  # an empty message is a string all the same
+            rest.append(self.choice({"content": ""}))
+        reason: str = "stop" if self._cut.hit else message.finish_reason
+        if self._legacy and reason == "tool_calls":
+            reason = "function_call"
+        return [*rest, self.choice({}, finish_reason=reason)]
+
+    def choice(
+        self,
+        delta: dict[str, Any],
+        *,
+        tokens: list[Json] | None = None,
+        finish_reason: str | None = None,
+    ) -> dict[str, Any]:
+        """The choice of a chunk."""
+        self.said = self.said or bool(delta.keys() - {"role", "reasoning_content"})
+        logprobs = {"content": tokens, "refusal": None} if tokens else None
+        return {
+            "index": self.index,
+            "delta": delta,
+            "logprobs": logprobs,
+            "finish_reason": finish_reason,
+        }
+
+    def _shown(self, text: str) -> list[dict[str, Any]]:
+        return [self.choice({"content": text}, tokens=self._tokens_of(text))] if text else []
+
+    def _tokens_of(self, text: str) -> list[Json]:
+        """The tokens that the text is made of; what a stop sequence cuts off has none."""
+        taken: list[Json] = []
+        room = len(text)
+        while self._tokens and (size := len(str(self._tokens[0].get("token", "")))) <= room:
+            room -= size
+            taken.append(self._tokens.pop(0))
+        return taken
 
 
 class Renderer:
@@ -52,56 +120,45 @@ class Renderer:
         }
         self._usage_wanted = request.include_usage or not request.stream
         self._massgen_wanted = request.massgen_object
-        self._narrator = Narrator(request.run.trace or "status")
-        self._cut = StopCut(request.stop)
-        self._has_message = False
+        self._background = request.background
+        self._narrator = Narrator(
+            request.run.trace or "status", with_decision=bool(request.run.tools)
+        )
+        self._choices = [_Choice(request, index) for index in range(request.run.choices)]
 
     def feed(self, event: RunEvent) -> list[dict[str, Any]]:
         """The chunks that an event adds to the response, often none."""
         match event:
             case RunStarted():
                 self._narrator.tell(event)
-                return [self._chunk({"role": "assistant"})]
+                said = [each.choice({"role": "assistant"}) for each in self._choices]
             case MessageText():
-                return self._text(self._cut.feed(event.text))
-            case MessageRefusal() if not self._cut.hit:
-                return self._message({"refusal": event.text}) if event.text else []
-            case MessageToolCall() if not self._cut.hit:
-                held = self._text(self._cut.rest())  # the text ends where a call begins
-                return held + self._message({"tool_calls": [_call_fragment(event)]})
+                said = self._choices[event.choice].text(event)
+            case MessageRefusal():
+                said = self._choices[event.choice].refusal(event)
+            case MessageToolCall():
+                said = self._choices[event.choice].call(event)
             case RunCompleted():
                 return self._end(event.result)
             case _:
                 told = self._narrator.tell(event)
-                return [self._chunk({"reasoning_content": told})] if told else []
+                said = [self._choices[0].choice({"reasoning_content": told})] if told else []
+        return [self._chunk(choice) for choice in said]
 
     def heartbeat(self) -> dict[str, Any]:
         """A chunk that says nothing: to every client that waits it is a sign of life."""
-        return self._chunk({})
-
-    def _text(self, text: str) -> list[dict[str, Any]]:
-        return self._message({"content": text}) if text else []
-
-    def _message(self, delta: dict[str, Any]) -> list[dict[str, Any]]:
-        self._has_message = True
-        return [self._chunk(delta)]
+        return self._chunk(self._choices[0].choice({}))
 
     def _end(self, result: RunResult) -> list[dict[str, Any]]:
-        chunks = self._text(self._cut.rest())
-        if not self._has_message:  # an empty message is a string all the same
-            chunks.append(self._chunk({"content": ""}))
-        reason: FinishReason = "stop" if self._cut.hit else result.finish_reason
-        chunks.append(self._chunk({}, reason))
+        ends = zip(self._choices, result.messages, strict=True)
+        chunks = [self._chunk(said) for choice, message in ends for said in choice.end(message)]
         if self._usage_wanted:
             chunks.append({**self._frame, "choices": [], "usage": run_usage(result)})
         if self._massgen_wanted:
-            chunks[-1]["massgen"] = massgen_object(result)
+            chunks[-1]["massgen"] = massgen_object(result, self._background)
         return chunks
 
-    def _chunk(
-        self, delta: dict[str, Any], finish_reason: FinishReason | None = None
-    ) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
         chunk = {**self._frame, "choices": [choice]}
         if self._usage_wanted:
             chunk["usage"] = None
@@ -110,60 +167,12 @@ class Renderer:
 
 def _call_fragment(event: MessageToolCall) -> dict[str, Any]:
     """``id``, ``type`` and ``name`` in a call's first fragment only: accumulators join strings."""
+    kind, said = ("custom", "input") if event.custom else ("function", "arguments")
     if event.id is None:
-        return {"index": event.index, "function": {"arguments": event.arguments}}
+        return {"index": event.index, kind: {said: event.arguments}}
     return {
         "index": event.index,
         "id": event.id,
-        "type": "function",
-        "function": {"name": event.name or "", "arguments": event.arguments},
+        "type": kind,
+        kind: {"name": event.name or "", said: event.arguments},
     }
-
-
-def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The completion that a whole stream adds up to.
-
-    ``usage`` is left out where it is unknown: the schema has no ``null`` for it in a completion.
-    Raises ``ValueError`` for a stream without its finish chunk.
-    """
-    pieces: dict[str, list[str]] = {"content": [], "refusal": [], "reasoning_content": []}
-    calls: list[dict[str, Any]] = []
-    finish_reason: FinishReason | None = None
-    last: Mapping[str, Any] = {}
-    for last in chunks:
-        for choice in last["choices"]:
-            _add(choice["delta"], pieces, calls)
-            finish_reason = choice["finish_reason"] or finish_reason
-    if finish_reason is None:
-        raise ValueError("the stream has no finish chunk")
-    choice = {
-        "index": 0,
-        "message": _whole_message(pieces, calls),
-        "logprobs": None,
-        "finish_reason": finish_reason,
-    }
-    completion = {key: last[key] for key in _FRAME}
-    completion |= {"object": "chat.completion", "choices": [choice]}
-    return completion | {key: last[key] for key in ("usage", "massgen") if last.get(key)}
-
-
-def _add(
-    delta: Mapping[str, Any], pieces: Mapping[str, list[str]], calls: list[dict[str, Any]]
-) -> None:
-    for key, value in delta.items():
-        if key in pieces:
-            pieces[key].append(value)
-    for fragment in delta.get("tool_calls", ()):
-        function = fragment["function"]
-        if fragment["index"] == len(calls):
-            calls.append({"id": fragment["id"], "type": "function", "function": {**function}})
-        else:
-            calls[fragment["index"]]["function"]["arguments"] += function["arguments"]
-
-
-def _whole_message(pieces: Mapping[str, list[str]], calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """The message. ``tool_calls`` is absent rather than empty, as clients send it back as it is."""
-    message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
-    message |= {key: "".join(texts) for key, texts in pieces.items() if texts}
-    message["annotations"] = []
-    return message | ({"tool_calls": calls} if calls else {})

@@ -6,15 +6,21 @@ What a parameter does stands in ``parameters``; here is only which values it can
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, Tag
+from pydantic import Field, Tag
 
+from massgen_compat.protocol.legacy import WireFunctionCall, WireFunctions
 from massgen_compat.protocol.messages import WireMessage
+from massgen_compat.protocol.options import WireMassgen
+from massgen_compat.protocol.response_format import ResponseFormat
 from massgen_compat.protocol.tools import MAX_TOOLS, WireTool, WireToolChoice
 from massgen_compat.protocol.wire import Wire, at_most, by_type
-from massgen_compat.run import RunRequest, Trace
+from massgen_compat.run import RunRequest
 
 MAX_MODEL: Final = 256
 MAX_MESSAGES: Final = 2048
+MAX_CHOICES: Final = 8
+"""OpenAI's bound is 128; each choice here is a model call with the whole deliberation before it."""
+
 MAX_STOPS: Final = 4
 MAX_STOP_LENGTH: Final = 1024
 MAX_METADATA: Final = 16
@@ -43,27 +49,6 @@ class StreamOptions(Wire):
     include_obfuscation: bool | None = None
 
 
-class ResponseFormat(Wire):
-    """The format of the message."""
-
-    type: Literal["json_object", "json_schema", "text"]
-
-
-class MassgenOptions(Wire):
-    """This library's own options, a closed world: what it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    trace: Trace | None = None
-
-
-_Massgen: TypeAlias = Annotated[
-    Annotated[Literal["off"], Tag("~string")]
-    | Annotated[MassgenOptions, at_most(16), Tag("~object")],
-    by_type("one of 'off' or object", string=str, object=dict),
-]
-
-
 class ChatPayload(Wire):
     """The body of ``POST /v1/chat/completions``. ``null`` is the same as absent.
 
@@ -74,12 +59,12 @@ class ChatPayload(Wire):
     messages: Annotated[
         list[WireMessage], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)
     ]
-    functions: Annotated[list[object], Field(min_length=1)] | None = None
+    functions: WireFunctions | None = None
     tools: Annotated[list[WireTool], Field(min_length=1, max_length=MAX_TOOLS)] | None = None
     parallel_tool_calls: bool | None = None
     max_completion_tokens: _Count | None = None
     max_tokens: _Count | None = None
-    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
     stop: _Stops | None = None
     temperature: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
     top_p: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
@@ -109,8 +94,8 @@ class ChatPayload(Wire):
     response_format: ResponseFormat | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     tool_choice: WireToolChoice | None = None
-    function_call: object = None
-    massgen: _Massgen | None = None
+    function_call: WireFunctionCall | None = None
+    massgen: WireMassgen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +104,8 @@ class ChatRequest:
 
     ``ignored`` names parameters that are not honoured, fit for a header. ``stop`` are the sequences
     at which the renderer cuts the message. ``massgen_object`` tells whether the answer carries one.
+    ``background`` names the rule by which one agent answers it. ``legacy_functions``: calls are
+    written as a ``function_call``.
     """
 
     run: RunRequest
@@ -128,3 +115,5 @@ class ChatRequest:
     ignored: tuple[str, ...] = ()
     massgen_object: bool = True
     stop: tuple[str, ...] = ()
+    background: str | None = None
+    legacy_functions: bool = False

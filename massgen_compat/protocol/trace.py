@@ -1,7 +1,8 @@
 """The deliberation of a run as text for ``reasoning_content``: short lines, one for each event.
 
 ``status`` tells who answered, who voted for whom and why, and who won; ``full`` adds what the
-agents write, under a line that names the speaker whenever it changes.
+agents write, under a line that names the speaker whenever it changes. Where the request offers
+tools, both end with the decision.
 """
 
 from typing import Final, assert_never
@@ -28,6 +29,7 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
+from massgen_compat.protocol import decision
 from massgen_compat.protocol.text import shorten
 from massgen_compat.run import Trace
 
@@ -38,8 +40,9 @@ REASON_LIMIT: Final = 200
 class Narrator:
     """Tells a run's events as they happen. It remembers only what the next line depends on."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, *, with_decision: bool = False) -> None:
         self._trace = trace
+        self._drafts: dict[str, str] | None = {} if with_decision else None
         self._speaker: str | None = None
         self._line_open = False
         self._written: dict[str, str] = {}
@@ -50,6 +53,8 @@ class Narrator:
         """The text that the event adds to the trace, often none."""
         if self._trace == "off":
             return ""
+        if isinstance(event, Answered) and self._drafts is not None:
+            self._drafts[event.agent] = event.content
         match event:
             case AgentText():
                 return self._quote(event.agent, f"{event.agent}, round {event.round}", event.text)
@@ -63,7 +68,7 @@ class Narrator:
                 self._alone = len(event.agents) == 1
             case WinnerChosen():
                 self._winner = event.winner
-                return "" if self._alone else self._line(_status(event))
+                return "" if self._alone else self._line(_status(event)) + self._decision()
             case PresentationStarted() if event.agent == self._winner or self._alone:
                 return ""
             case _:
@@ -77,6 +82,11 @@ class Narrator:
         self._line_open = False
         self._speaker = None
         return f"{start}{line}\n"
+
+    def _decision(self) -> str:
+        """The winning draft, where the request offers tools: it says what is to be done."""
+        draft = (self._drafts or {}).get(self._winner or "", "").strip()
+        return decision.shown(draft) if draft else ""
 
     def _quote(self, agent: str | None, speaker: str, text: str) -> str:
         if self._trace != "full" or not text:

@@ -21,9 +21,12 @@ def run_usage(result: RunResult) -> dict[str, Any] | None:
     return _usage(total, reasoning_tokens=total.completion_tokens - shown)
 
 
-def massgen_object(result: RunResult) -> dict[str, Any]:
-    """The ``massgen`` object: how the team decided, and what each agent has spent."""
-    return {
+def massgen_object(result: RunResult, background: str | None = None) -> dict[str, Any]:
+    """The ``massgen`` object: how the team decided, and what each agent has spent.
+
+    ``background`` is the rule by which one agent answered alone.
+    """
+    told = {
         "run_id": result.run_id,
         "team": result.team,
         "winner": result.winner,
@@ -35,6 +38,7 @@ def massgen_object(result: RunResult) -> dict[str, Any]:
         "limited_by": result.limited_by,
         "agents": [_agent(agent) for agent in result.agents],
     }
+    return {**told, "background": background} if background else told
 
 
 def _agent(spent: AgentUsage) -> dict[str, Any]:

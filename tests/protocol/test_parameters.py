@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openai.types.chat import completion_create_params as sdk
 
-from massgen_compat.errors import UnsupportedParameter
+from massgen_compat.errors import InvalidRequest, UnsupportedParameter
 from massgen_compat.protocol.chat import ChatRequest, parse
 from massgen_compat.protocol.parameters import MAX_IGNORED, PARAMETERS
 from massgen_compat.protocol.request import ChatPayload
@@ -96,8 +96,9 @@ def test_a_parameter_for_every_agent_reaches_all_of_them(name: str) -> None:
 
 @pytest.mark.parametrize("name", names("presenter"))
 def test_a_parameter_of_the_final_message_reaches_the_presenter_only(name: str) -> None:
-    run = request(**{name: VALUES[name]}).run
-    assert run.presenter_params == {name: VALUES[name]}
+    needed = {"logprobs": True} if name == "top_logprobs" else {}
+    run = request(**{name: VALUES[name]}, **needed).run
+    assert run.presenter_params == {name: VALUES[name], **needed}
     assert run.agent_params == {}
 
 
@@ -143,6 +144,18 @@ def test_unknown_parameters_are_named_and_never_forwarded() -> None:
     parsed = request(api_base="http://evil", extra_headers={"a": "b"}, top_k=5, unset=None)
     assert parsed.ignored == ("api_base", "extra_headers", "top_k")
     assert (parsed.run.agent_params, parsed.run.presenter_params) == ({}, {})
+
+
+def test_unknown_parameters_can_be_refused_or_passed_over() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "user": "u"}
+    assert parse({**body, "top_k": 5}, unknown_params="ignore").ignored == ("user",)
+    with pytest.raises(InvalidRequest) as caught:
+        parse({**body, "top_k": 5}, unknown_params="reject")
+    assert caught.value.message == "Unrecognized request argument supplied: top_k"
+    assert (caught.value.param, caught.value.code) == (None, None)
+    with pytest.raises(InvalidRequest, match="arguments supplied: top_k, top_a$"):
+        parse({**body, "top_k": 5, "top_a": 1}, unknown_params="reject")
+    assert parse(body, unknown_params="reject").ignored == ("user",)
 
 
 def test_names_of_unknown_parameters_are_fit_for_a_header_and_few() -> None:

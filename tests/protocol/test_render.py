@@ -24,7 +24,15 @@ from massgen_compat.events import (
     WinnerChosen,
 )
 from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
-from massgen_compat.run import AgentUsage, FinishReason, RunResult, ToolCall, Usage, Vote
+from massgen_compat.run import (
+    AgentUsage,
+    FinalMessage,
+    FinishReason,
+    RunResult,
+    ToolCall,
+    Usage,
+    Vote,
+)
 from massgen_compat.turn import Phase
 
 Conforms = Callable[[str, object], None]
@@ -32,10 +40,7 @@ Conforms = Callable[[str, object], None]
 RESULT = RunResult(
     run_id="run_1",
     team="pair",
-    content="Hello",
-    refusal=None,
-    tool_calls=(),
-    finish_reason="stop",
+    messages=(FinalMessage(content="Hello"),),
     winner="b",
     presenter="b",
     answers=(),
@@ -86,7 +91,9 @@ def run(
         RunStarted(run_id="run_1", team="pair", agents=("a", "b")),
         *DELIBERATION,
         *message,
-        RunCompleted(result=replace(result, finish_reason=finish)),
+        RunCompleted(
+            result=replace(result, messages=(FinalMessage(content="Hello", finish_reason=finish),))
+        ),
     ]
 
 
@@ -333,6 +340,9 @@ def test_tool_calls_of_the_result_are_not_rendered_twice() -> None:
     call = ToolCall(id="call_2", name="get_time", arguments="{}")
     chunks = render(
         ask(),
-        run(replace(CALLS[3], index=0), result=replace(RESULT, tool_calls=(call,), content=None)),
+        run(
+            replace(CALLS[3], index=0),
+            result=replace(RESULT, messages=(FinalMessage(content=None, tool_calls=(call,)),)),
+        ),
     )
     assert len(fold(chunks)["choices"][0]["message"]["tool_calls"]) == 1

@@ -16,7 +16,7 @@ from massgen_compat.events import (
     RunStarted,
 )
 from massgen_compat.protocol.chat import Renderer, fold, parse
-from massgen_compat.run import FinishReason, RunResult
+from massgen_compat.run import FinalMessage, FinishReason, RunResult
 
 MESSAGE = [{"role": "user", "content": "x"}]
 
@@ -28,10 +28,7 @@ def choice_of(stop: object, *message: RunEvent, finish: FinishReason = "stop") -
     result = RunResult(
         run_id="r",
         team="t",
-        content=None,
-        refusal=None,
-        tool_calls=(),
-        finish_reason=finish,
+        messages=(FinalMessage(content=None, finish_reason=finish),),
         winner="a",
         presenter="a",
         answers=(),

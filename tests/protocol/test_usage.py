@@ -8,7 +8,7 @@ import pytest
 
 from massgen_compat.events import MessageText, RunCompleted, RunStarted
 from massgen_compat.protocol.chat import Renderer, fold, parse
-from massgen_compat.run import AgentUsage, RunResult, Usage, Vote
+from massgen_compat.run import AgentUsage, FinalMessage, RunResult, Usage, Vote
 
 Conforms = Callable[[str, object], None]
 
@@ -16,10 +16,7 @@ SPENT = Usage(prompt_tokens=50, completion_tokens=40, reasoning_tokens=30, cache
 RESULT = RunResult(
     run_id="run_1",
     team="pair",
-    content="Hello",
-    refusal=None,
-    tool_calls=(),
-    finish_reason="stop",
+    messages=(FinalMessage(content="Hello"),),
     winner="b",
     presenter="a",
     answers=(),

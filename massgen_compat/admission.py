@@ -1,0 +1,103 @@
+"""The team that answers a request, and whether it can do what is asked. Pure.
+
+Said before anything is spent. Which agent presents is not known beforehand, so what the presenter
+needs every agent has to have.
+"""
+
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from massgen_compat.capabilities import kind_of, team_inputs
+from massgen_compat.errors import InvalidRequest, UnsupportedParameter
+from massgen_compat.run import InputKind, Narrowing, RunRequest, Team
+from massgen_compat.upstream.backends import takes_custom_tools
+
+_Number = TypeVar("_Number", int, float, int | None, float | None)
+
+
+def admit(team: Team, request: RunRequest) -> None:
+    """Raise ``UnsupportedParameter`` for what an agent's backend would refuse, or worse, ignore.
+
+    Custom tools have to fit every agent; of the agents that answer, one has to take each part.
+    """
+    _check_tools(team, request)
+    _check_parts(team, request)
+
+
+def _check_tools(team: Team, request: RunRequest) -> None:
+    if not any(tool.custom and not tool.as_function for tool in request.tools):
+        return
+    lacking = [agent.id for agent in team.agents if not takes_custom_tools(agent)]
+    if lacking:
+        raise UnsupportedParameter(
+            f"Unsupported parameter: the backends of {', '.join(lacking[:10])} take no custom "
+            "tools, and any agent of this team may have to call them; use a function tool with one "
+            "string parameter, or a model whose agents all have the backend `openai` or "
+            "`azure_openai`.",
+            param="tools",
+        )
+
+
+_PARTS: Final[dict[InputKind, tuple[str, str]]] = {
+    "image": ("an image", "images"),
+    "audio": ("audio", "audio"),
+    "file": ("a file", "files"),
+}
+
+
+def _check_parts(team: Team, request: RunRequest) -> None:
+    taken = team_inputs(team.answering)
+    for index, message in enumerate(request.messages):
+        for place, part in enumerate(message.content):
+            kind = kind_of(part)
+            if kind is None or kind in taken:
+                continue
+            param = f"messages[{index}].content[{place}]"
+            one, many = _PARTS[kind]
+            *first, last = ["text", *(_PARTS[each][1] for each in taken)]
+            known = f"{', '.join(first)} and {last}" if first else f"{last} only"
+            raise UnsupportedParameter(
+                f"Unsupported parameter: '{param}' is {one}, and no agent of this model takes "
+                f"{many}; it takes {known}.",
+                param=param,
+            )
+
+
+def narrowed(team: Team, narrowing: Narrowing) -> Team:
+    """The team as the request wants it: smaller or cheaper, never the other way.
+
+    Raises ``InvalidRequest`` for an agent that is none of the team's.
+    """
+    if narrowing == Narrowing():
+        return team
+    settings, limits = team.settings, team.settings.limits
+    agents = team.agents
+    if narrowing.agents is not None:
+        ids = {agent.id for agent in agents}
+        for index, name in enumerate(narrowing.agents):
+            if name not in ids:
+                raise InvalidRequest(
+                    f"Invalid value: agent '{name[:100]}' is none of this team's.",
+                    param=f"massgen.team.agents[{index}]",
+                    code="invalid_value",
+                )
+        agents = tuple(agent for agent in agents if agent.id in narrowing.agents)
+    answers = narrowing.max_new_answers_per_agent
+    settings = replace(
+        settings,
+        max_new_answers_per_agent=_lower(settings.max_new_answers_per_agent, answers),
+        final_answer_strategy="winner_reuse" if narrowing.reuse else settings.final_answer_strategy,
+        limits=replace(
+            limits,
+            max_calls=_lower(limits.max_calls, narrowing.max_calls),
+            deadline_seconds=_lower(limits.deadline_seconds, narrowing.deadline_seconds),
+        ),
+    )
+    return Team(team.name, agents, settings=settings)
+
+
+def _lower(own: _Number, asked: _Number | None) -> _Number:
+    """The lower bound of two; no bound is the highest."""
+    if asked is None:
+        return own
+    return asked if own is None else min(own, asked)

@@ -1,0 +1,136 @@
+"""The presenter at work: one model call for each message, and one more for each that lacks the
+format that was asked for."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import anyio
+import anyio.to_thread
+
+from massgen_compat.coordination import Began, Failed, Malformed, Presented, Signal
+from massgen_compat.errors import MassGenError, UpstreamMalformed
+from massgen_compat.events import MessageText, RunEvent
+from massgen_compat.formats import fault
+from massgen_compat.presentation import Draft, Presentation
+from massgen_compat.prompts import repair_messages
+from massgen_compat.run import FinalMessage, Message, OutputFormat, RunRequest
+from massgen_compat.turn import Reply, TurnEvent, TurnRequest
+
+Hear = Callable[[TurnEvent], Awaitable[None]]
+Listen = Callable[[TurnRequest, Hear], Awaitable[Reply]]
+
+
+class Presenter:
+    """Writes the final messages of a run.
+
+    ``listen`` makes a model call and gives its pieces to a function, ``aside`` tells what is no
+    part of a message, ``emit`` tells events, ``signal`` tells the coordination.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        presentation: Presentation,
+        *,
+        listen: Listen,
+        aside: Callable[[TurnRequest, TurnEvent], Awaitable[None]],
+        emit: Callable[[RunEvent], Awaitable[None]],
+        signal: Callable[[Signal], Awaitable[None]],
+    ) -> None:
+        self.began = False
+        self._request = request
+        self._presentation = presentation
+        self._listen = listen
+        self._aside = aside
+        self._emit = emit
+        self._signal = signal
+
+    @property
+    def replies(self) -> Sequence[Reply]:
+        """The replies that the messages were made of."""
+        return [draft.reply for draft in self._presentation.drafts if draft.reply]
+
+    async def write(self, request: TurnRequest) -> MassGenError | None:
+        """Write all messages that are still to be written, and tell the coordination how it went.
+
+        Returns the error of a presenter that failed.
+        """
+        agent, number = request.agent, request.round
+        failures: list[MassGenError] = []
+        async with anyio.create_task_group() as tasks:
+            for draft in self._presentation.drafts:
+                if draft.pending:
+                    tasks.start_soon(self._write, request, draft, failures, tasks.cancel_scope)
+        if failures:
+            await self._signal(Failed(agent, number, failures[0].brief))
+            return failures[0]
+        if faulty := sum(draft.pending for draft in self._presentation.drafts):
+            await self._signal(Malformed(agent, number, faulty))
+            return None
+        for draft in self._presentation.drafts:
+            for piece in draft.held:
+                await self._tell(request, piece)
+        await self._signal(Presented(agent, number))
+        return None
+
+    async def _write(
+        self,
+        request: TurnRequest,
+        draft: Draft,
+        failures: list[MassGenError],
+        scope: anyio.CancelScope,
+    ) -> None:
+        """One message. An error ends the others, too."""
+
+        async def hear(piece: TurnEvent) -> None:
+            told = self._presentation.hear(request.agent, draft, piece)
+            if told is None:
+                await self._aside(request, piece)
+            else:
+                await self._tell(request, told)
+
+        if draft.reply is not None:
+            request = replace(request, messages=_repaired(request.messages, draft))
+            self._presentation.rewrite(draft)
+        try:
+            reply = await self._listen(request, hear)
+            if self._presentation.is_empty(reply):
+                raise UpstreamMalformed("the model wrote an empty message")
+        except MassGenError as error:
+            failures.append(error)
+            scope.cancel()
+            return
+        text = self._presentation.text_to_check(reply)
+        self._presentation.finish(draft, reply, text, await self._fault(text))
+
+    async def _tell(self, request: TurnRequest, piece: RunEvent) -> None:
+        if not self.began:  # from now on nobody else can present
+            self.began = True
+            await self._signal(Began(request.agent, request.round))
+        await self._emit(piece)
+
+    async def answer(self, answers: Sequence[str]) -> tuple[FinalMessage, ...]:
+        """The first of the answers that has the format as all messages; none: no message."""
+        for text in answers:
+            if await self._fault(text) is None:
+                for choice in range(self._request.choices):
+                    await self._emit(MessageText(text=text, choice=choice))
+                return (FinalMessage(content=text),) * self._request.choices
+        return ()
+
+    async def _fault(self, text: str | None) -> str | None:
+        """Why the text lacks the format. Checked in a thread, because schemas can be slow."""
+        wanted = self._request.format
+        if wanted is None or text is None:
+            return None
+        return await anyio.to_thread.run_sync(_checked, wanted, text)
+
+
+def _checked(wanted: OutputFormat, text: str) -> str | None:
+    return fault(wanted, text)
+
+
+def _repaired(messages: Sequence[Message], draft: Draft) -> tuple[Message, ...]:
+    if draft.reply is None or draft.fault is None:
+        return tuple(messages)
+    return repair_messages(messages, draft.reply, draft.fault)

@@ -1,0 +1,59 @@
+"""The ``massgen`` object of a request: this library's own options, a closed world.
+
+What a request may change of a team only ever makes it cheaper: fewer agents, fewer answers, lower
+limits. Whatever is above the team's own setting has no effect.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field, Tag
+
+from massgen_compat.protocol.wire import Wire, at_most, by_type
+from massgen_compat.run import Narrowing, Trace
+
+_AgentId: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class _Closed(Wire):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LimitOptions(_Closed):
+    """Limits of the run that are lower than the team's."""
+
+    max_calls: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    deadline_seconds: Annotated[float, Field(ge=0.001, le=86_400.0)] | None = None
+
+
+class TeamOptions(_Closed):
+    """A smaller team: some of its agents, fewer answers, no call for the final message."""
+
+    agents: Annotated[list[_AgentId], Field(min_length=1, max_length=256)] | None = None
+    max_new_answers_per_agent: Annotated[int, Field(ge=1, le=1000)] | None = None
+    final_answer_strategy: Literal["winner_reuse"] | None = None
+
+
+class MassgenOptions(_Closed):
+    """All of it."""
+
+    trace: Trace | None = None
+    limits: LimitOptions | None = None
+    team: TeamOptions | None = None
+
+    def narrowing(self) -> Narrowing:
+        """What the request takes away from the team."""
+        limits, team = self.limits or LimitOptions(), self.team or TeamOptions()
+        return Narrowing(
+            agents=None if team.agents is None else tuple(team.agents),
+            max_new_answers_per_agent=team.max_new_answers_per_agent,
+            reuse=team.final_answer_strategy is not None,
+            max_calls=limits.max_calls,
+            deadline_seconds=limits.deadline_seconds,
+        )
+
+
+WireMassgen: TypeAlias = Annotated[
+    Annotated[Literal["off"], Tag("~string")]
+    | Annotated[MassgenOptions, at_most(16), Tag("~object")],
+    by_type("one of 'off' or object", string=str, object=dict),
+]
