@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import anyio
@@ -31,6 +32,7 @@ from massgen_compat.errors import MassGenError
 from massgen_compat.protocol import body, errors, models, sse
 from massgen_compat.protocol.chat import ChatRequest
 from massgen_compat.protocol.errors import ErrorReply
+from massgen_compat.protocol.openapi import PREFIXES, document
 
 logger = logging.getLogger("massgen_compat")
 
@@ -66,14 +68,15 @@ def create_app(
     As an app of its own it closes the connections of ``massgen`` when it shuts down; mounted into
     another app it leaves that to whoever made ``massgen``, since only outer apps have a lifespan.
     """
-    service = _Service(massgen, max_body_bytes, heartbeat_seconds)
+    service = _Service(massgen, max_body_bytes, heartbeat_seconds, secured=bool(api_keys))
     routes = [
         route
-        for prefix in ("/v1", "")
+        for prefix in PREFIXES
         for route in (
             Route(f"{prefix}/chat/completions", service.chat, methods=["POST"]),
             Route(f"{prefix}/models", service.list_models, methods=["GET"]),
             Route(f"{prefix}/models/{{model:path}}", service.show_model, methods=["GET"]),
+            Route(f"{prefix}/openapi.json", service.openapi, methods=["GET"]),
         )
     ]
     routes += [
@@ -118,8 +121,11 @@ def _cors(origins: Sequence[str]) -> Middleware:
 class _Service:
     """The endpoints."""
 
-    def __init__(self, massgen: MassGen, max_body_bytes: int, heartbeat_seconds: float) -> None:
+    def __init__(
+        self, massgen: MassGen, max_body_bytes: int, heartbeat_seconds: float, *, secured: bool
+    ) -> None:
         self._massgen = massgen
+        self._secured = secured
         self._max_body_bytes = max_body_bytes
         self._heartbeat_seconds = heartbeat_seconds
         self._created = int(time.time())
@@ -151,6 +157,12 @@ class _Service:
     async def show_model(self, request: Request) -> Response:
         team = self._massgen.team(request.path_params["model"])
         return _json(models.render_model(team, created=self._created, inputs=team_inputs))
+
+    async def openapi(self, request: Request) -> Response:
+        server: str = request.scope.get("root_path", "")
+        return _json(
+            document(version=version("massgen-compat"), server=server, secured=self._secured)
+        )
 
     async def health(self, _request: Request) -> Response:
         return _json({"status": "ok"})

@@ -232,5 +232,8 @@ def _invalid(schema: Json) -> str | None:
 
 
 def _short(text: str) -> str:
+    """On one line, without its middle if it is long: jsonschema's messages begin with the value."""
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST_FAULT else line[: LONGEST_FAULT - 1] + "…"
+    if len(line) <= LONGEST_FAULT:
+        return line
+    return f"{line[: LONGEST_FAULT // 3]} … {line[-LONGEST_FAULT // 2 :]}"

@@ -27,6 +27,7 @@ class Draft:
     ids: dict[int, str] = field(default_factory=dict[int, str])
     names: dict[int, str] = field(default_factory=dict[int, str])
     held: list[Piece] = field(default_factory=list[Piece])
+    calling: bool = False
     reply: Reply | None = None
     fault: str | None = None
 
@@ -57,17 +58,29 @@ class Presentation:
         """Forget what another presenter wrote; nobody has seen it."""
         self.drafts = tuple(Draft(choice) for choice in range(self._request.choices))
 
-    def hear(self, agent: str, draft: Draft, piece: TurnEvent) -> Piece | None:
-        """The piece of a message that a piece of the reply is, if it is one to be told now.
+    def hear(self, agent: str, draft: Draft, piece: TurnEvent) -> tuple[Piece, ...] | None:
+        """The pieces of a message that can be told now; ``None`` for what is no part of it.
 
-        Where a format was asked for, nothing is told before the message was checked.
+        Where a format was asked for, nothing is told before the message was checked; where a call
+        was, no text before the call begins.
         """
         draft.agent = agent
         told = self._piece(agent, draft, piece)
-        if told is not None and self._request.format is not None:
-            draft.held.append(told)
+        if told is None:
             return None
-        return told
+        draft.held.append(told)
+        draft.calling = draft.calling or isinstance(told, MessageToolCall)
+        if self._request.format is not None or (self.demands_call and not draft.calling):
+            return ()
+        ready, draft.held = tuple(draft.held), []
+        return ready
+
+    @property
+    def demands_call(self) -> bool:
+        """Whether a message without a call is none."""
+        choice = self._request.tool_choice
+        named = choice == "required" or isinstance(choice, NamedTool)
+        return bool(self._request.tools) and named
 
     def _piece(self, agent: str, draft: Draft, piece: TurnEvent) -> Piece | None:
         match piece:
@@ -108,6 +121,15 @@ class Presentation:
             return None
         return unfenced(reply.text)
 
+    def lacks_call(self, reply: Reply) -> str | None:
+        """Why a reply without the call that was demanded is no message."""
+        cut = reply.finish_reason in {"length", "content_filter"}
+        if not self.demands_call or self._calls(reply) or reply.refusal or cut:
+            return None
+        choice = self._request.tool_choice
+        wanted = f"the tool {choice.name!r}" if isinstance(choice, NamedTool) else "a tool"
+        return f"it calls no tool, but {wanted} has to be called"
+
     def finish(self, draft: Draft, reply: Reply, text: str | None, fault: str | None) -> None:
         """The presenter's reply is complete; ``text`` is what was checked of it."""
         draft.reply, draft.fault = reply, fault
@@ -117,7 +139,7 @@ class Presentation:
 
     def rewrite(self, draft: Draft) -> None:
         """The message will be written again."""
-        draft.text, draft.held = [], []
+        draft.text, draft.held, draft.calling = [], [], False
         draft.ids, draft.names = {}, {}
 
     def cut(self) -> tuple[FinalMessage, ...]:

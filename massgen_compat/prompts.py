@@ -257,15 +257,23 @@ def resumed_messages(
     return say_to(stable, "\n\n".join(parts))
 
 
-def repair_messages(messages: Sequence[Message], reply: Reply, fault: str) -> tuple[Message, ...]:
-    """The conversation with a message that lacks the format, and what the presenter is told."""
+def repair_messages(
+    messages: Sequence[Message], reply: Reply, fault: str, *, calls: bool = False
+) -> tuple[Message, ...]:
+    """The conversation with a message that cannot be used, and what the presenter is told.
+
+    ``calls``: it lacks a call, and otherwise the format that was asked for.
+    """
     said = Message(role="assistant", content=(Text(reply.text),), items=reply.items)
-    return say_to((*messages, said), _REPAIR.format(fault=fault))
+    instead = _CALL_INSTEAD if calls else _FORMAT_INSTEAD
+    return say_to(
+        (*messages, said), f"The application cannot use your message: {fault}.\n\n{instead}"
+    )
 
 
-_REPAIR = """\
-The application could not use your message: {fault}
+_CALL_INSTEAD = "Make the call now, without any text."
 
+_FORMAT_INSTEAD = """\
 Write the whole message once more, as JSON in the format that was asked for and nothing else: no \
 words around it and no code fence."""
 

@@ -363,7 +363,7 @@ def every_path(app: Starlette) -> Iterator[tuple[str, str]]:
 def test_every_route_but_health_wants_a_key_before_anything_else() -> None:
     app = create_app(massgen_of({"a": Model()}), api_keys=KEYS)
     paths = [*every_path(app), ("/v1/nope", "GET"), ("/v1/models", "DELETE"), ("/", "OPTIONS")]
-    assert len(paths) == 11
+    assert len(paths) == 13
     with serving(app) as url:
         for path, method in paths:
             wanted = 200 if path in {"/health", "/ready"} else 401

@@ -15,7 +15,7 @@ from massgen_compat.coordination import Rules
 from massgen_compat.engine.driver import Driver
 from massgen_compat.events import RunEvent
 from massgen_compat.policies import DEFAULT, Policy
-from massgen_compat.run import Agent, RunRequest, Team
+from massgen_compat.run import Agent, NamedTool, RunRequest, Team
 from massgen_compat.tools import presenter_of
 from massgen_compat.turn import ModelClient
 
@@ -55,6 +55,7 @@ def rules_of(
     """
     settings = team.settings
     wanted = request.format is not None
+    demanded = request.tool_choice == "required" or isinstance(request.tool_choice, NamedTool)
     presents = (
         request.tools or wanted or request.choices > 1 or "logprobs" in request.presenter_params
     )
@@ -78,7 +79,7 @@ def rules_of(
         max_calls=settings.limits.max_calls,
         waive_objections=settings.unverified == "count",
         presentations=request.choices,
-        repairs=wanted,
+        repairs=wanted or demanded,
         message_drafts=frozenset(
             agent for agent, policy in policies.items() if policy.draft_as_message
         ),

@@ -359,7 +359,7 @@ class Driver:
 
     def _lacks_format(self) -> MassGenError:
         why = next((d.fault for d in self._presentation.drafts if d.fault), "no answer has it")
-        error = UpstreamMalformed(f"the message does not have the format that was asked for: {why}")
+        error = UpstreamMalformed(f"the message is not what the request demands: {why}")
         error.agent = next((d.agent for d in self._presentation.drafts if d.agent), None)
         error.spent = True
         return error

@@ -1,5 +1,5 @@
 """The presenter at work: one model call for each message, and one more for each that lacks the
-format that was asked for."""
+format or the call that was asked for."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from massgen_compat.events import MessageText, RunEvent
 from massgen_compat.formats import fault
 from massgen_compat.presentation import Draft, Presentation
 from massgen_compat.prompts import repair_messages
-from massgen_compat.run import FinalMessage, Message, OutputFormat, RunRequest
+from massgen_compat.run import FinalMessage, OutputFormat, RunRequest
 from massgen_compat.turn import Reply, TurnEvent, TurnRequest
 
 Hear = Callable[[TurnEvent], Awaitable[None]]
@@ -86,11 +86,13 @@ class Presenter:
             told = self._presentation.hear(request.agent, draft, piece)
             if told is None:
                 await self._aside(request, piece)
-            else:
-                await self._tell(request, told)
+            for each in told or ():
+                await self._tell(request, each)
 
-        if draft.reply is not None:
-            request = replace(request, messages=_repaired(request.messages, draft))
+        if draft.reply is not None and draft.fault is not None:
+            calls = self._presentation.demands_call
+            messages = repair_messages(request.messages, draft.reply, draft.fault, calls=calls)
+            request = replace(request, messages=messages)
             self._presentation.rewrite(draft)
         try:
             reply = await self._listen(request, hear)
@@ -101,7 +103,8 @@ class Presenter:
             scope.cancel()
             return
         text = self._presentation.text_to_check(reply)
-        self._presentation.finish(draft, reply, text, await self._fault(text))
+        problem = self._presentation.lacks_call(reply) or await self._fault(text)
+        self._presentation.finish(draft, reply, text, problem)
 
     async def _tell(self, request: TurnRequest, piece: RunEvent) -> None:
         if not self.began:  # from now on nobody else can present
@@ -111,7 +114,7 @@ class Presenter:
 
     async def answer(self, answers: Sequence[str]) -> tuple[FinalMessage, ...]:
         """The first of the answers that has the format as all messages; none: no message."""
-        for text in answers:
+        for text in () if self._presentation.demands_call else answers:
             if await self._fault(text) is None:
                 for choice in range(self._request.choices):
                     await self._emit(MessageText(text=text, choice=choice))
@@ -128,9 +131,3 @@ class Presenter:
 
 def _checked(wanted: OutputFormat, text: str) -> str | None:
     return fault(wanted, text)
-
-
-def _repaired(messages: Sequence[Message], draft: Draft) -> tuple[Message, ...]:
-    if draft.reply is None or draft.fault is None:
-        return tuple(messages)
-    return repair_messages(messages, draft.reply, draft.fault)
