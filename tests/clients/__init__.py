@@ -1,1 +1,1 @@
-"""Other clients than the Python SDK of this environment, each in a process of its own."""
+"""Real clients, each in a process of its own, against real servers (make test-clients)."""

@@ -1,67 +1,106 @@
-"""Serves scripted teams over real HTTP and runs other clients against them (make test-clients).
+"""Runs real clients against real servers with scripted teams (make test-clients).
 
-    python -m tests.clients COMMAND [ARGUMENT ...] [-- COMMAND ...]
+    python -m tests.clients [--only TEXT ...] [--scenario NAME ...] [--no-long] [--write]
 
-Each command is a client; it gets the server's URL and a key as its last arguments and says by its
-exit code whether it was content. Exit code 0: all of them were.
+Exit code 0: every client passed and, in a run of everything, the results are those of
+docs/clients.md. ``--only`` takes the clients with one of the texts in their names, ``--scenario``
+the scenarios of those names; ``--write`` writes docs/clients.md from a run of everything instead.
 """
 
-import subprocess
+import argparse
+import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from massgen_compat import Agent, Backend, MassGen, Team
-from massgen_compat.__main__ import serving
-from massgen_compat.asgi import create_app
+from tests.clients import matrix
+from tests.clients.harness import CHECKS, INSTALLED, Client
+from tests.clients.node_clients import CLIENTS as NODE_CLIENTS
+from tests.clients.python_clients import CLIENTS as PYTHON_CLIENTS
+from tests.clients.run import RUNNING, Result, check, run
+from tests.clients.scenarios import ALL, LongSilence
 
-KEY = "the-key-of-the-clients"
-ANSWER = "Because air scatters blue light most."
-PATIENCE = 120
+CLIENTS: tuple[Client, ...] = (*NODE_CLIENTS, *PYTHON_CLIENTS)
+BUSY = 3
+"""How many programs may be busy at once."""
 
-AGREEABLE = {
-    "draft": "Air scatters blue light.",
-    "evaluate": {"vote": "agent1", "reason": "It names the cause."},
-    "present": ANSWER,
-}
-TOOLED = {
-    **AGREEABLE,
-    "present": [
-        {"calls": [{"name": "read", "arguments": {"path": "sky.txt"}}]},
-        {"text": "The file says blue."},
-    ],
-}
-LIMITED = {"draft": {"fail": {"status": 429, "retry_after": 7}}}
-BROKEN = {**AGREEABLE, "present": {"text": ANSWER, "fail": {"cut": True, "after_tokens": 2}}}
-
-
-def team(name: str, script: dict[str, Any], *members: str) -> Team:
-    backend = Backend(type="scripted", script=script)
-    return Team(name, [Agent(member, model="scripted", backend=backend) for member in members])
-
-
-def commands(arguments: Sequence[str]) -> Iterator[list[str]]:
-    for separator, group in groupby(arguments, key=lambda argument: argument == "--"):
-        if not separator:
-            yield list(group)
+Job = Callable[[threading.Semaphore], Result]
 
 
 def main(arguments: Sequence[str]) -> int:
-    massgen = MassGen(
-        team("trio", AGREEABLE, "ada", "ben", "cleo"),
-        team("tooled", TOOLED, "ada", "ben"),
-        team("limited", LIMITED, "ada", "ben"),
-        team("broken", BROKEN, "ada", "ben"),
-        env={},
+    options = _parser().parse_args(arguments)
+    clients = [
+        client
+        for client in CLIENTS
+        if not options.only or any(text.lower() in client.name.lower() for text in options.only)
+    ]
+    started = time.monotonic()
+    results = list(_results(list(_jobs(clients, options))))
+    failed = [result for result in results if result.status == "failed"]
+    print(f"{len(results)} runs, {len(failed)} failed, {time.monotonic() - started:.0f} s")
+    (INSTALLED / "results.json").write_text(
+        json.dumps([result.as_json() for result in results], indent=1, ensure_ascii=False)
     )
-    failed = 0
-    with serving(create_app(massgen, api_keys=[KEY])) as url:
-        for command in commands(arguments):
-            print(" ".join(command), flush=True)
-            done = subprocess.run([*command, f"{url}/v1", KEY], check=False, timeout=PATIENCE)
-            failed += done.returncode != 0
-    return 1 if failed else 0
+    if failed:
+        return 1
+    if options.only or options.scenario or options.no_long:
+        return 0
+    if options.write:
+        matrix.write(CLIENTS, results)
+        return 0
+    return matrix.compare(CLIENTS, results)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.clients")
+    parser.add_argument("--only", action="append", metavar="TEXT", help="clients by name")
+    parser.add_argument("--scenario", action="append", metavar="NAME", help="scenarios by name")
+    parser.add_argument("--no-long", action="store_true", help="without the long silence")
+    parser.add_argument("--write", action="store_true", help=f"write {matrix.DOCUMENT.name}")
+    return parser
+
+
+def _jobs(clients: Sequence[Client], options: argparse.Namespace) -> Iterator[Job]:
+    """What waits longest comes first."""
+    wanted = set(options.scenario or [CHECKS, *(kind.name for kind in ALL)])
+    if options.no_long:
+        wanted -= {LongSilence.name}
+    for kind in sorted(ALL, key=lambda kind: -kind.silent_seconds):
+        if kind.name in wanted:
+            for client in clients:
+                yield lambda starting, client=client, kind=kind: run(client, kind, starting)
+    for client in clients:
+        if client.checks is not None and CHECKS in wanted:
+            yield lambda starting, client=client: check(client, starting)
+
+
+def _results(jobs: Sequence[Job]) -> Iterator[Result]:
+    """Run them, ``BUSY`` at a time and any number of those that wait."""
+    starting = threading.Semaphore(BUSY)
+    with ThreadPoolExecutor(max_workers=max(len(jobs), 1)) as pool:
+        try:
+            for future in as_completed([pool.submit(job, starting) for job in jobs]):
+                result = future.result()
+                _show(result)
+                yield result
+        except KeyboardInterrupt:
+            for program in list(RUNNING):
+                program.kill()
+            os._exit(130)  # the threads that wait would go on for minutes
+
+
+def _show(result: Result) -> None:
+    counts = f"POSTs: {result.posts}, model calls: {result.model_calls}"
+    if result.background_posts:
+        counts += f", of its own: {result.background_posts} and {result.background_calls}"
+    line = f"{result.status:6} {result.seconds:6.1f} s  {result.client} {result.version}"
+    told = f" [{result.told}]" if result.told else ""
+    print(f"{line}: {result.scenario} ({counts}){told}", flush=True)
+    if result.problem:
+        print("\n".join(f"    {text}" for text in result.problem.splitlines()), flush=True)
 
 
 if __name__ == "__main__":

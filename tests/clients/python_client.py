@@ -1,7 +1,7 @@
 """The official Python SDK against a served team: python python_client.py URL KEY.
 
 It imports nothing but the SDK, so that any version's environment can run it. What it checks is the
-same as in ``node/client.cjs``.
+same as in ``node/openai-checks.cjs``.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-// The official Node SDK against a served team: node client.cjs URL KEY.
+// The official Node SDK against a served team: node openai-checks.cjs URL KEY.
 // What it checks is the same as in ../python_client.py.
 const assert = require("node:assert/strict");
 const OpenAI = require("openai");
