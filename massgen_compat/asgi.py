@@ -236,16 +236,18 @@ class _StreamedRun(Response):
         self._lock = anyio.Lock()
         self._last = 0.0
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start: Message = {
             "type": "http.response.start",
             "status": 200,
             "headers": self.raw_headers,
         }
+        started = False
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_leave_with_client, receive, tasks.cancel_scope)
             try:
                 async with self._massgen.chunks(self._chat) as chunks:
+                    started = True
                     await send(start)
                     await self._write(send, sse.encode(await anext(chunks)))
                     tasks.start_soon(self._beat, chunks, send)
@@ -253,8 +255,14 @@ class _StreamedRun(Response):
                         await self._write(send, sse.encode(chunk))
                 last = sse.DONE
             except MassGenError as error:
+                if not started:
+                    await _json_error(errors.render_error(error))(scope, receive, send)
+                    tasks.cancel_scope.cancel()
+                    return
                 last = sse.encode_error(error) + sse.DONE
             except Exception:  # the outermost boundary: a stream must not just break off
+                if not started:
+                    raise
                 logger.exception("a run of %s failed", self._chat.model)
                 fault = MassGenError("The server had an error while processing your request.")
                 fault.spent = True  # as far as anybody knows: a retry could pay for it again

@@ -110,7 +110,10 @@ async def test_agents_know_the_tools_and_only_the_presenter_is_offered_them() ->
 async def test_a_call_that_was_named_beforehand_ends_in_stop() -> None:
     models = {name: Model(calling) for name in "ab"}
     events = await run(models, asking(tool_choice=NamedTool("read_file")))
-    assert (result(events).message.finish_reason, len(result(events).message.tool_calls)) == ("stop", 2)
+    assert (result(events).message.finish_reason, len(result(events).message.tool_calls)) == (
+        "stop",
+        2,
+    )
 
 
 @pytest.mark.anyio
@@ -131,7 +134,11 @@ async def test_calls_that_nobody_offered_are_no_part_of_the_message() -> None:
 
     events = await run({name: Model(eager) for name in "ab"}, replace(asking(), tools=()))
     ended = result(events)
-    assert (ended.content, ended.message.tool_calls, ended.message.finish_reason) == ("Here.", (), "stop")
+    assert (ended.content, ended.message.tool_calls, ended.message.finish_reason) == (
+        "Here.",
+        (),
+        "stop",
+    )
 
 
 @pytest.mark.anyio

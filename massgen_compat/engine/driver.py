@@ -35,7 +35,7 @@ from massgen_compat.coordination import (
     step,
 )
 from massgen_compat.engine.presenting import Hear, Presenter
-from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
+from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed, UpstreamTimeout
 from massgen_compat.events import (
     AgentReasoning,
     AgentText,
@@ -157,7 +157,9 @@ class Driver:
                     await self._complete(source)
                 case Abort(limited_by):
                     self.error = most_telling(self._failures, limited_by)
-                    self.error.spent = self._ledger.spent or self._presenter.began
+                    # What a provider did not answer in time it may have worked on all the same.
+                    late = isinstance(self.error, UpstreamTimeout) and not limited_by
+                    self.error.spent = self._ledger.spent or self._presenter.began or late
 
     async def _coordinate(self) -> None:
         sender, signals = anyio.create_memory_object_stream[Signal](4 * len(self._models) + 4)
