@@ -25,6 +25,7 @@ from massgen_compat.demo import show_demo
 from massgen_compat.errors import MassGenError
 from massgen_compat.policies.report import resolved, table
 from massgen_compat.protocol.chat import parse
+from massgen_compat.protocol.parameters import UnknownParams
 
 FAILED, MISUSED = 1, 2
 """Exit codes: a check or a run failed; the command or its configuration is wrong."""
@@ -79,6 +80,20 @@ def _parser() -> argparse.ArgumentParser:
         "--no-auth",
         action="store_true",
         help="serve beyond this machine without keys: everybody who reaches it spends your money",
+    )
+    serve.add_argument(
+        "--unknown-params",
+        choices=["warn", "ignore", "reject"],
+        default="warn",
+        help="parameters that the API does not have: name them in a response header, pass them "
+        "over, or refuse the request (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let web pages of this origin ask, `*` for all; can be repeated (default: none)",
     )
     serve.set_defaults(command=_serve)
 
@@ -188,8 +203,8 @@ def _serve(arguments: argparse.Namespace) -> int:
             f"refusing to serve on {arguments.host} without keys: set MASSGEN_COMPAT_API_KEYS, "
             "or say --no-auth"
         )
-    massgen = _massgen(arguments.teams)
-    app = create_app(massgen, api_keys=keys)
+    massgen = _massgen(arguments.teams, unknown_params=arguments.unknown_params)
+    app = create_app(massgen, api_keys=keys, cors_origins=arguments.cors_origin)
 
     class Server(uvicorn.Server):
         """Greets once it listens, and drains when it is told to stop."""
@@ -234,8 +249,10 @@ def _log_config() -> dict[str, Any]:
     return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], **own}}
 
 
-def _massgen(paths: Sequence[Path]) -> MassGen:
-    return MassGen.from_yaml(*paths) if paths else MassGen()
+def _massgen(paths: Sequence[Path], *, unknown_params: UnknownParams = "warn") -> MassGen:
+    if not paths:
+        return MassGen(unknown_params=unknown_params)
+    return MassGen.from_yaml(*paths, unknown_params=unknown_params)
 
 
 def _is_loopback(host: str) -> bool:

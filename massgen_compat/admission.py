@@ -16,7 +16,7 @@ _Number = TypeVar("_Number", int, float, int | None, float | None)
 
 
 def admit(team: Team, request: RunRequest) -> None:
-    """Raise ``UnsupportedParameter`` for what an agent's backend would refuse, or worse, ignore.
+    """Raise ``InvalidRequest`` for what an agent's backend would refuse, or worse, ignore.
 
     Custom tools have to fit every agent; of the agents that answer, one has to take each part.
     """
@@ -52,14 +52,15 @@ def _check_parts(team: Team, request: RunRequest) -> None:
             kind = kind_of(part)
             if kind is None or kind in taken:
                 continue
-            param = f"messages[{index}].content[{place}]"
             one, many = _PARTS[kind]
             *first, last = ["text", *(_PARTS[each][1] for each in taken)]
             known = f"{', '.join(first)} and {last}" if first else f"{last} only"
-            raise UnsupportedParameter(
-                f"Unsupported parameter: '{param}' is {one}, and no agent of this model takes "
-                f"{many}; it takes {known}.",
-                param=param,
+            # The code and the param are the real API's, for a model that takes no audio (recorded).
+            raise InvalidRequest(
+                f"Invalid value: 'messages[{index}].content[{place}]' is {one}, and no agent of "
+                f"this model takes {many}; it takes {known}.",
+                param=f"messages[{index}]",
+                code="invalid_value",
             )
 
 

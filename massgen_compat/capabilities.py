@@ -65,7 +65,7 @@ FAMILIES: Final = (
         "gpt-4o* chatgpt-4o* gpt-4.1* gpt-5* o1* o3* o4-mini*",
         ("image", "file"),
         "docs",
-        "developers.openai.com/api/docs/guides/file-inputs: PDF for vision, gpt-4o and later",
+        "guide on file inputs: PDF for vision, gpt-4o and later; a recorded 400 for audio",
     ),
     # Anthropic
     _family("*claude-2* *claude-instant*", (), "unverified", "before vision came with Claude 3"),

@@ -171,14 +171,15 @@ class MassGen:
     def stream(self, request: RunRequest) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
         """Open a run and follow its events; leaving the context ends it.
 
-        Raises ``ModelNotFound``, or another ``MassGenError`` while iterating.
+        Raises ``InvalidRequest`` (of an unknown team: ``ModelNotFound``), or another
+        ``MassGenError`` while iterating.
         """
         return self._run(self.team(request.team), request)
 
     def check(self, request: ChatRequest) -> None:
         """Find out, before anything is spent, whether the team can do what is asked.
 
-        Raises ``ModelNotFound``, or ``UnsupportedParameter``.
+        Raises ``InvalidRequest``; of an unknown team: ``ModelNotFound``.
         """
         team = narrowed(self.team(request.run.team), request.run.narrowing)
         admit(team, request.run)
@@ -196,7 +197,6 @@ class MassGen:
     @asynccontextmanager
     async def chunks(self, request: ChatRequest) -> AsyncGenerator[ChunkStream]:
         """A parsed request as chunks in the shape of the wire (``dict``)."""
-        self.check(request)
         team = self.team(request.run.team)
         trace = request.run.trace or team.settings.trace
         request = replace(request, run=replace(request.run, trace=trace))
@@ -237,6 +237,7 @@ class MassGen:
         self, team: Team, request: RunRequest
     ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
         team = narrowed(team, request.narrowing)
+        admit(team, request)
         return self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
 
     def _connect(self, agent: Agent) -> ModelClient:

@@ -15,7 +15,7 @@ from massgen_compat.capabilities import (
     shown_to,
     team_inputs,
 )
-from massgen_compat.errors import UnsupportedParameter
+from massgen_compat.errors import InvalidRequest
 from massgen_compat.prompts import conversation, solo_conversation
 from massgen_compat.run import Api, Audio, File, Image, InputKind, Text
 from massgen_compat.upstream.backends import BACKENDS
@@ -239,8 +239,8 @@ ASKED = RunRequest(
 )
 
 
-def refusal(team: Team, request: RunRequest = ASKED) -> UnsupportedParameter:
-    with pytest.raises(UnsupportedParameter) as caught:
+def refusal(team: Team, request: RunRequest = ASKED) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
         admit(team, request)
     return caught.value
 
@@ -252,16 +252,16 @@ def test_one_agent_that_takes_a_part_is_enough() -> None:
 
 def test_a_part_that_nobody_takes_is_refused_with_its_place_and_what_is_taken() -> None:
     error = refusal(Team("t", [taking("image"), taking("audio", "image", name="b")]))
-    assert error.param == "messages[1].content[2]"
+    assert error.param == "messages[1]"
     assert error.message == (
-        "Unsupported parameter: 'messages[1].content[2]' is a file, and no agent of this model "
+        "Invalid value: 'messages[1].content[2]' is a file, and no agent of this model "
         "takes files; it takes text, images and audio."
     )
 
 
 def test_a_team_that_takes_text_only_says_so() -> None:
     error = refusal(Team("t", [taking()]))
-    assert error.param == "messages[1].content[1]"
+    assert error.param == "messages[1]"
     assert error.message.endswith("takes images; it takes text only.")
     spoken = replace(ASKED, messages=(Message(role="user", content=(AUDIO,)),))
     assert (
@@ -273,11 +273,11 @@ def test_a_team_that_takes_text_only_says_so() -> None:
 def test_a_result_that_nobody_can_see_is_refused_too() -> None:
     result = Message(role="tool", tool_call_id="c1", content=(IMAGE,))
     error = refusal(Team("t", [taking("file")]), replace(ASKED, messages=(result,)))
-    assert error.param == "messages[0].content[0]"
+    assert error.param == "messages[0]"
 
 
 def test_without_coordination_the_first_agent_has_to_take_it() -> None:
     alone = TeamSettings(skip_coordination_rounds=True)
     both = [taking("image", "file"), taking(name="b")]
     admit(Team("t", both, settings=alone), ASKED)
-    assert refusal(Team("t", both[::-1], settings=alone)).param == "messages[1].content[1]"
+    assert refusal(Team("t", both[::-1], settings=alone)).param == "messages[1]"
