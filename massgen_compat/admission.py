@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 from massgen_compat.capabilities import kind_of, team_inputs
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
 from massgen_compat.run import InputKind, Narrowing, RunRequest, Team
-from massgen_compat.upstream.backends import takes_custom_tools
+from massgen_compat.upstream.backends import takes_custom_tools, wire_of
+from massgen_compat.upstream.parameters import unsupported
 
 _Number = TypeVar("_Number", int, float, int | None, float | None)
 
@@ -62,6 +63,13 @@ def _check_parts(team: Team, request: RunRequest) -> None:
                 param=f"messages[{index}]",
                 code="invalid_value",
             )
+
+
+def unhonoured(team: Team, request: RunRequest) -> tuple[str, ...]:
+    """The parameters of the request that the wire to some agent has no place for."""
+    if not any(wire_of(agent.backend) == "responses" for agent in team.agents):
+        return ()
+    return unsupported({**request.agent_params, **request.presenter_params})
 
 
 def narrowed(team: Team, narrowing: Narrowing) -> Team:

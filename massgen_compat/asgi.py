@@ -137,12 +137,10 @@ class _Service:
         raw = await self._read(request)
         if raw is None:
             return _json_error(errors.too_large(self._max_body_bytes))
-        chat = self._massgen.parse(body.decode(raw))
-        self._massgen.check(chat)
-        rule = self._massgen.background_rule(chat)
+        chat = self._massgen.admit(self._massgen.parse(body.decode(raw)))
         headers = {"openai-version": "2020-10-01"}
-        if rule:
-            headers["x-massgen-background"] = rule.name
+        if chat.background:
+            headers["x-massgen-background"] = chat.background
         if chat.ignored:
             headers["x-massgen-ignored-params"] = ",".join(chat.ignored)
         if chat.stream:

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from massgen_compat.admission import admit, narrowed
+from massgen_compat.admission import admit, narrowed, unhonoured
 from massgen_compat.background import OFF, BackgroundRule, rules_with
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.errors import ConfigError, ModelNotFound
@@ -176,13 +176,24 @@ class MassGen:
         """
         return self._run(self.team(request.team), request)
 
-    def check(self, request: ChatRequest) -> None:
-        """Find out, before anything is spent, whether the team can do what is asked.
+    def admit(self, request: ChatRequest) -> ChatRequest:
+        """The request as its team will answer it, found out before anything is spent.
 
-        Raises ``InvalidRequest``; of an unknown team: ``ModelNotFound``.
+        It names the parameters that an agent has no place for, and the rule by which one agent
+        answers alone. Raises ``InvalidRequest`` for what the team cannot do; of an unknown team:
+        ``ModelNotFound``.
         """
-        team = narrowed(self.team(request.run.team), request.run.narrowing)
+        own = self.team(request.run.team)
+        team = narrowed(own, request.run.narrowing)
         admit(team, request.run)
+        lost = unhonoured(team, request.run)
+        rule = self.background_rule(request)
+        return replace(
+            request,
+            run=replace(request.run, trace=request.run.trace or own.settings.trace),
+            ignored=tuple(dict.fromkeys((*request.ignored, *lost))),
+            background=rule and rule.name,
+        )
 
     def background_rule(self, request: ChatRequest) -> BackgroundRule | None:
         """The rule by which one agent of the team answers the request alone, if there is one.
@@ -197,16 +208,16 @@ class MassGen:
     @asynccontextmanager
     async def chunks(self, request: ChatRequest) -> AsyncGenerator[ChunkStream]:
         """A parsed request as chunks in the shape of the wire (``dict``)."""
-        team = self.team(request.run.team)
-        trace = request.run.trace or team.settings.trace
-        request = replace(request, run=replace(request.run, trace=trace))
-        rule = self.background_rule(request)
-        if rule:
-            run = replace(request.run, narrowing=Narrowing())
-            request = replace(request, run=run, background=rule.name)
+        request, team = self.admit(request), self.team(request.run.team)
+        if request.background:
+            request = replace(request, run=replace(request.run, narrowing=Narrowing()))
             team = self._background[team.name]
-            agent = team.agents[0].id
-            logger.info("background request to %s: %s, by agent %s", team.name, rule.name, agent)
+            logger.info(
+                "background request to %s: %s, by agent %s",
+                team.name,
+                request.background,
+                team.agents[0].id,
+            )
         renderer = Renderer(
             request, id=f"chatcmpl-{secrets.token_hex(15)}", created=int(time.time())
         )

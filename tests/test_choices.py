@@ -296,3 +296,25 @@ def test_what_a_request_may_not_change_is_a_400(options: Any, param: str) -> Non
                 ask(client, extra_body={"massgen": options}, stream=stream)
             assert caught.value.param == param
         assert upstream.requests == ()
+
+
+# Parameters that a wire has no place for
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_wire_to_an_agent_cannot_carry_is_named(kind: str) -> None:
+    with served({"present": ANSWER}, kind=kind) as (client, upstream):
+        response = client.chat.completions.with_raw_response.create(
+            model="team",
+            messages=[QUESTION],
+            seed=7,
+            logit_bias={"5": 1},
+            presence_penalty=0.5,
+            temperature=1,
+            user="u",
+        )
+        named = response.headers["x-massgen-ignored-params"].split(",")
+        lost = ["logit_bias", "presence_penalty", "seed"]
+        assert named == (["user", *lost] if kind == "openai" else ["user"])
+        carried = [name in upstream.requests[-1].body for name in lost]
+        assert carried == [kind != "openai"] * 3

@@ -225,8 +225,8 @@ FAULTS = {
         Phase.DRAFT,
         504,
         "upstream_timeout",
-        None,
-        ("server_error", "upstream_timeout"),
+        "false",
+        ("invalid_request_error", "coordination_failed"),
     ),
     "context": Fault(
         ContextLengthExceeded("too long"),

@@ -155,6 +155,12 @@ def resolve(backend: Backend, env: Mapping[str, str]) -> Endpoint:
     )
 
 
+def wire_of(backend: Backend) -> Api | None:
+    """The API that a backend is reached through; ``None`` for a script, which needs none."""
+    row = BACKENDS.get(backend.type)
+    return backend.api or (row.api if row else None)
+
+
 def takes_custom_tools(agent: Agent) -> bool:
     """Whether the agent's backend takes tools of free text: OpenAI's own do, and scripts."""
     if agent.backend.type == "scripted":
