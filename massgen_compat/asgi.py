@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypedDict
 
 import anyio
 from starlette.applications import Starlette
@@ -118,6 +118,14 @@ def _cors(origins: Sequence[str]) -> Middleware:
     )
 
 
+class _Told(TypedDict):
+    """What the list of models is made of beside the teams."""
+
+    created: int
+    inputs: models.Inputs
+    policy: models.PolicyName
+
+
 class _Service:
     """The endpoints."""
 
@@ -128,7 +136,11 @@ class _Service:
         self._secured = secured
         self._max_body_bytes = max_body_bytes
         self._heartbeat_seconds = heartbeat_seconds
-        self._created = int(time.time())
+        self._told: _Told = {
+            "created": int(time.time()),
+            "inputs": team_inputs,
+            "policy": lambda agent: massgen.policy_of(agent).name,
+        }
 
     async def chat(self, request: Request) -> Response:
         started = time.perf_counter()
@@ -150,11 +162,11 @@ class _Service:
 
     async def list_models(self, _request: Request) -> Response:
         teams = self._massgen.teams.values()
-        return _json(models.render_models(teams, created=self._created, inputs=team_inputs))
+        return _json(models.render_models(teams, **self._told))
 
     async def show_model(self, request: Request) -> Response:
         team = self._massgen.team(request.path_params["model"])
-        return _json(models.render_model(team, created=self._created, inputs=team_inputs))
+        return _json(models.render_model(team, **self._told))
 
     async def openapi(self, request: Request) -> Response:
         server: str = request.scope.get("root_path", "")

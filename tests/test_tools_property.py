@@ -241,7 +241,7 @@ def loops(draw: st.DrawFn, agents: int, most_calls: int) -> tuple[Step, ...]:
 @st.composite
 def talks(draw: st.DrawFn, name: str, agents: int) -> Talk:
     serial = draw(st.booleans())
-    choice = draw(st.sampled_from([None, "auto", "required"]))
+    choice = draw(st.sampled_from([None, "auto"]))
     return Talk(
         name=name,
         loops=tuple(

@@ -8,20 +8,26 @@ from massgen_compat.run import Agent, Team
 Inputs: TypeAlias = Callable[[Iterable[Agent]], Sequence[str]]
 """The kinds of input beside text that at least one of the agents takes."""
 
+PolicyName: TypeAlias = Callable[[Agent], str]
+"""The name of the model policy that an agent is under."""
 
-def render_models(teams: Iterable[Team], *, created: int, inputs: Inputs) -> dict[str, Any]:
+
+def render_models(
+    teams: Iterable[Team], *, created: int, inputs: Inputs, policy: PolicyName
+) -> dict[str, Any]:
     """The list of teams; ``created`` is in Unix seconds."""
-    rows = [render_model(team, created=created, inputs=inputs) for team in teams]
+    rows = [render_model(team, created=created, inputs=inputs, policy=policy) for team in teams]
     return {"object": "list", "data": rows}
 
 
-def render_model(team: Team, *, created: int, inputs: Inputs) -> dict[str, Any]:
+def render_model(team: Team, *, created: int, inputs: Inputs, policy: PolicyName) -> dict[str, Any]:
     """One team as a model object; ``massgen`` names its agents and tells nothing of their keys."""
     agents = [
         {
             "id": agent.id,
             "model": agent.model,
             "backend": agent.backend.type,
+            "policy": policy(agent),
             "inputs": ["text", *inputs([agent])],
         }
         for agent in team.agents
@@ -31,5 +37,9 @@ def render_model(team: Team, *, created: int, inputs: Inputs) -> dict[str, Any]:
         "object": "model",
         "created": created,
         "owned_by": "massgen",
-        "massgen": {"inputs": ["text", *inputs(team.answering)], "agents": agents},
+        "massgen": {
+            "engine": "local",
+            "inputs": ["text", *inputs(team.answering)],
+            "agents": agents,
+        },
     }

@@ -153,7 +153,7 @@ def test_unknown_parameters_can_be_refused_or_passed_over() -> None:
         parse({**body, "top_k": 5}, unknown_params="reject")
     assert caught.value.message == "Unrecognized request argument supplied: top_k"
     assert (caught.value.param, caught.value.code) == (None, None)
-    with pytest.raises(InvalidRequest, match="arguments supplied: top_k, top_a$"):
+    with pytest.raises(InvalidRequest, match=r"arguments supplied: top_k, top_a$"):
         parse({**body, "top_k": 5, "top_a": 1}, unknown_params="reject")
     assert parse(body, unknown_params="reject").ignored == ("user",)
 
