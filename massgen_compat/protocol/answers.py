@@ -243,17 +243,19 @@ class Error(Answer):
 
 
 class AgentTold(Answer):
-    """An agent of a team, and the kinds of input that it takes."""
+    """An agent of a team, the policy that it is under and the kinds of input that it takes."""
 
     id: str
     model: str
     backend: str
+    policy: str
     inputs: list[str]
 
 
 class TeamTold(Answer):
-    """The agents behind a model."""
+    """The agents behind a model, and what runs them."""
 
+    engine: str
     inputs: list[str]
     agents: list[AgentTold]
 

@@ -29,13 +29,18 @@ UNSUPPORTED: Final = frozenset(
 Those of a request are left out on that wire; those that an agent's config states are sent, since
 the provider's refusal is clearer than silence."""
 
+_NEUTRAL: Final[Json] = {"frequency_penalty": 0, "logit_bias": {}, "presence_penalty": 0}
 _GROUPS: Final = frozenset({"reasoning", "text"})
 _TOKEN_CAPS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 def unsupported(request: Json) -> tuple[str, ...]:
-    """The parameters that Responses has no place for; values that ask for nothing do not count."""
-    return tuple(sorted(name for name in UNSUPPORTED & request.keys() if request[name]))
+    """The parameters that Responses has no place for; values that ask for nothing do not count.
+
+    Those are ``null``, ``false``, empty ones and 0, except that 0 is a seed like any other.
+    """
+    asked = {name for name, value in request.items() if value or (name == "seed" and value == 0)}
+    return tuple(sorted(UNSUPPORTED & asked))
 
 
 def responses_params(request: Json, agent: Json) -> dict[str, Any]:
