@@ -261,6 +261,11 @@ def check_end(state: State, end: Effect) -> None:
         assert not state.answered or state.began, "an answer is never lost"
     elif isinstance(end, Complete) and end.source == "answer":
         assert state.winner in {seat.agent for seat in state.answered}
+    elif isinstance(end, Complete) and end.source == "unfit":
+        assert (
+            state.repaired or not state.rules.repairs or state.calls >= state.rules.call_limit - 1
+        )
+        assert state.presenter is None
     elif isinstance(end, Complete) and end.source == "cut":
         assert state.limited_by
         assert state.began
@@ -275,6 +280,11 @@ def check_turn(state: State, effect: Effect) -> None:
             assert seat.standing is Standing.WORKING
             if phase is Phase.EVALUATE:
                 assert seat.answer is not None, "nobody sees a peer's answer before its own"
+        case RepairMessages(agent, number):
+            seat = state.seat(agent)
+            assert seat is not None
+            assert (seat.round, seat.standing) == (number, Standing.WORKING)
+            assert (state.presenter, state.repaired) == (agent, True), "once, by the presenter"
         case CancelTurn() | StartTimer() | Complete() | Abort():
             pass
 
