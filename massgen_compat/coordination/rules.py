@@ -295,8 +295,7 @@ def _attend(state: State, signal: Signal) -> Transition:
 
 def _repair(state: State, agent: str, number: int, messages: int) -> Transition:
     """Messages without the format that was asked for get one more try; then an answer has to do."""
-    spent = state.repaired or not state.rules.repairs
-    if spent or state.calls + messages > state.rules.call_limit:
+    if state.repaired or state.calls + messages > state.rules.call_limit:
         return _complete(replace(state, presenter=None), Complete("unfit"))
     state = replace(state, repaired=True, calls=state.calls + messages)
     return Transition(state, (RepairMessages(agent, number),))

@@ -72,6 +72,21 @@ def test_every_parameter_has_its_rows() -> None:
     assert set(VALID) | ELSEWHERE | set(REFUSED) == set(LEVELS)
 
 
+AGENTS = {"messages", "frequency_penalty", "presence_penalty", "reasoning_effort", "seed"} | {
+    "temperature",
+    "top_p",
+}
+MESSAGE = {"logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "top_logprobs"} | {
+    "verbosity"
+}
+
+
+def test_who_honours_what_is_as_specified() -> None:
+    """§2, the table of levels: a sampling parameter is for everybody, a bound for the message."""
+    assert {name for name, level in LEVELS.items() if level == "every_agent"} == AGENTS
+    assert {name for name, level in LEVELS.items() if level == "presenter"} == MESSAGE
+
+
 @pytest.mark.parametrize("cast", ["one", "three"])
 @pytest.mark.parametrize(
     ("name", "value"),
