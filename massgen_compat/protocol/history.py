@@ -4,8 +4,10 @@ The legacy ``function_call`` and its results become tool calls with made-up ids.
 the order of messages is checked here: every result has its call, every call has its result.
 """
 
+import hashlib
 from collections.abc import Collection, Sequence
-from typing import assert_never
+from dataclasses import replace
+from typing import Final, assert_never
 
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
 from massgen_compat.protocol.messages import (
@@ -51,7 +53,7 @@ def conversation(
             case _:
                 conversed.append(_plain(message, index))
     _check_order(conversed)
-    return tuple(conversed)
+    return tuple(_with_short_ids(message) for message in conversed)
 
 
 def _plain(
@@ -133,6 +135,27 @@ def _part(part: WirePart) -> Part:
             return File(file_id=file.file_id, data=file.file_data, filename=file.filename)
         case _:
             assert_never(part)
+
+
+LONGEST_ID: Final = 40
+"""OpenAI refuses longer ids of calls; other providers make them."""
+
+
+def _with_short_ids(message: Message) -> Message:
+    if any(len(call.id) > LONGEST_ID for call in message.tool_calls):
+        calls = (replace(call, id=_short_id(call.id)) for call in message.tool_calls)
+        return replace(message, tool_calls=tuple(calls))
+    if message.tool_call_id is not None and len(message.tool_call_id) > LONGEST_ID:
+        return replace(message, tool_call_id=_short_id(message.tool_call_id))
+    return message
+
+
+def _short_id(given: str) -> str:
+    """The same short id for the same long one, in every request."""
+    if len(given) <= LONGEST_ID:
+        return given
+    digest = hashlib.blake2b(given.encode(errors="replace"), digest_size=16).hexdigest()
+    return f"call_{digest}"
 
 
 def _check_order(messages: Sequence[Message]) -> None:

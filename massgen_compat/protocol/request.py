@@ -78,7 +78,7 @@ class ChatPayload(Wire):
     safety_identifier: _Identifier | None = None
     prompt_cache_options: dict[str, object] | None = None
     prompt_cache_key: _Identifier | None = None
-    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
     service_tier: Literal["auto", "default", "fast", "flex", "priority", "scale"] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None

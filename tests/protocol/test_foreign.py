@@ -78,6 +78,11 @@ def test_items_are_messages_calls_and_results() -> None:
     assert last.content == (Image(url="https://x.test/i.png", detail="low"),)
 
 
+def test_a_result_may_be_empty() -> None:
+    request = ask(input=[user("x"), CALL, {"type": "function_call_output", "call_id": "c1"}])
+    assert (request.run.messages[-1].role, request.run.messages[-1].text) == ("tool", "")
+
+
 def test_results_join_their_calls_wherever_they_stand() -> None:
     later = {**CALL, "call_id": "c2"}
     request = ask(
@@ -142,8 +147,8 @@ def test_what_a_provider_would_run_is_left_out_and_told() -> None:
             "missing_required_parameter",
         ),
         (
-            {"input": [{"type": "function_call_output", "call_id": "c"}]},
-            "input[0].output",
+            {"input": [{"type": "function_call_output", "output": "x"}]},
+            "input[0].call_id",
             "missing_required_parameter",
         ),
         ({"input": [user("x"), {"role": "king", "content": ""}]}, "input[1].role", "invalid_value"),
@@ -301,6 +306,25 @@ def test_a_result_may_hold_an_image() -> None:
     call: dict[str, Any] = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
     request = ask(messages=[user("Look."), {"role": "assistant", "content": [call]}, user([block])])
     assert request.run.messages[-1].content == (Image(url="https://x.test/i.png"),)
+
+
+def test_a_tool_message_may_hold_a_block() -> None:
+    block = {"type": "tool_result", "content": [{"type": "text", "text": "one"}]}
+    call: dict[str, Any] = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
+    result = {"role": "tool", "tool_call_id": "t", "content": [block]}
+    request = ask(messages=[user("Look."), {"role": "assistant", "content": [call]}, result])
+    assert (request.run.messages[-1].tool_call_id, request.run.messages[-1].text) == ("t", "one")
+
+
+def test_ids_that_openai_refuses_are_shortened_alike_everywhere() -> None:
+    long = "toolu_" + "x" * 60
+    call: dict[str, Any] = {"type": "tool_use", "id": long, "name": "look", "input": {}}
+    block = {"type": "tool_result", "tool_use_id": long, "content": "one"}
+    talk = [user("Look."), {"role": "assistant", "content": [call]}, user([block])]
+    first, again = (ask(messages=talk).run.messages for _ in range(2))
+    assert first == again
+    assert first[1].tool_calls[0].id == first[2].tool_call_id
+    assert len(first[1].tool_calls[0].id) <= 40
 
 
 # All bodies

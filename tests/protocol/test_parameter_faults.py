@@ -133,7 +133,7 @@ FAULTS = [
     ),
     Fault("'none', 'minimal',", "reasoning_effort", "invalid_value", {"reasoning_effort": "lots"}),
     Fault(
-        "'in_memory' and '24h'",
+        "'in_memory', 'in-memory', and '24h'",
         "prompt_cache_retention",
         "invalid_value",
         {"prompt_cache_retention": "1h"},

@@ -39,10 +39,11 @@ def _messages(message: object) -> Iterator[object]:
     kinds = {kind(block) for block in blocks}
     if given.get("role") == "assistant" and "tool_use" in kinds:
         yield _calling(given, blocks)
-    elif given.get("role") == "user" and "tool_result" in kinds:
-        yield from (_result(mapping(b)) for b in blocks if kind(b) == "tool_result")
+    elif given.get("role") in {"user", "tool"} and "tool_result" in kinds:
+        made = given.get("tool_call_id")
+        yield from (_result(mapping(b), made) for b in blocks if kind(b) == "tool_result")
         if said := [block for block in blocks if kind(block) != "tool_result"]:
-            yield {**given, "content": chat_content(said)}
+            yield {**given, "role": "user", "content": chat_content(said)}
     else:
         yield {**given, "content": chat_content(blocks)}
 
@@ -61,9 +62,9 @@ def _call(block: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": block.get("id"), "type": "function", "function": function}
 
 
-def _result(block: Mapping[str, Any]) -> dict[str, Any]:
+def _result(block: Mapping[str, Any], made: object) -> dict[str, Any]:
     content = chat_content(block.get("content"))
     if block.get("is_error"):
         said = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
         content = [_FAILED, *cast("list[object]", said)]
-    return {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": content}
+    return {"role": "tool", "tool_call_id": block.get("tool_use_id", made), "content": content}

@@ -131,8 +131,8 @@ def _add(history: _History, item: Mapping[str, Any], index: int) -> None:
             call = _call(item, f"input[{index}]", str(sort))
             history.assistant(index).setdefault("tool_calls", []).append(call)
         case "function_call_output" | "custom_tool_call_output":
-            needed = _required(item, f"input[{index}]", "call_id", "output")
-            history.result(needed["call_id"], _output(needed["output"]), index)
+            needed = _required(item, f"input[{index}]", "call_id")
+            history.result(needed["call_id"], _output(item.get("output")), index)
         case "reasoning" | "compaction":
             pass  # sealed by another provider
         case "item_reference" if str(item.get("id", "")).startswith("rs_"):
