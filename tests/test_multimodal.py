@@ -179,11 +179,21 @@ def test_an_agent_alone_that_does_not_take_a_part_is_a_400_before_any_call() -> 
 def test_what_a_team_takes_can_be_asked() -> None:
     with served("chat", "responses") as (client, _, _):
         rows = {model.id: model.to_dict()["massgen"] for model in client.models.list()}
-        words = {"id": "words", "model": WORDS, "backend": "openai", "inputs": ["text"]}
+        words = {
+            "id": "words",
+            "model": WORDS,
+            "backend": "openai",
+            "policy": "default",
+            "inputs": ["text"],
+        }
         eyes = {**words, "id": "eyes", "model": EYES, "inputs": ["text", "image", "file"]}
         assert rows == {
-            "team": {"inputs": ["text", "image", "file"], "agents": [words, eyes]},
-            "team-single": {"inputs": ["text"], "agents": [words]},
+            "team": {
+                "engine": "local",
+                "inputs": ["text", "image", "file"],
+                "agents": [words, eyes],
+            },
+            "team-single": {"engine": "local", "inputs": ["text"], "agents": [words]},
         }
         assert client.models.retrieve("team").to_dict()["massgen"] == rows["team"]
 
