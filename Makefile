@@ -15,7 +15,7 @@ demo: .venv/.server
 	$(BIN)/massgen-compat demo
 
 test: .venv/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 # Real clients against a real server, then the package on the oldest supported openai.
 # CLIENTS='--only opencode --scenario tools': some of them (tests/clients/__main__.py has more).
