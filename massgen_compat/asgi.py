@@ -31,6 +31,7 @@ from massgen_compat.client import ChunkStream, MassGen
 from massgen_compat.errors import MassGenError
 from massgen_compat.protocol import body, errors, models, sse
 from massgen_compat.protocol.chat import ChatRequest
+from massgen_compat.protocol.deadline import before_client_leaves
 from massgen_compat.protocol.errors import ErrorReply
 from massgen_compat.protocol.openapi import PREFIXES, document
 
@@ -149,7 +150,8 @@ class _Service:
         raw = await self._read(request)
         if raw is None:
             return _json_error(errors.too_large(self._max_body_bytes))
-        chat = self._massgen.admit(self._massgen.parse(body.decode(raw)))
+        parsed = before_client_leaves(self._massgen.parse(body.decode(raw)), request.headers)
+        chat = self._massgen.admit(parsed)
         headers = {"openai-version": "2020-10-01"}
         if chat.background:
             headers["x-massgen-background"] = chat.background

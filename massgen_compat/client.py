@@ -210,7 +210,8 @@ class MassGen:
         """A parsed request as chunks in the shape of the wire (``dict``)."""
         request, team = self.admit(request), self.team(request.run.team)
         if request.background:
-            request = replace(request, run=replace(request.run, narrowing=Narrowing()))
+            alone = Narrowing(deadline_seconds=request.run.narrowing.deadline_seconds)
+            request = replace(request, run=replace(request.run, narrowing=alone))
             team = self._background[team.name]
             logger.info(
                 "background request to %s: %s, by agent %s",

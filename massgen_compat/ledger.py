@@ -45,15 +45,25 @@ class Ledger:
         self._calls = {agent.id: 0 for agent in team.agents}
         self._finished = {agent.id: 0 for agent in team.agents}
         self._usages: dict[str, list[Usage | None]] = {agent.id: [] for agent in team.agents}
+        self._heard = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether a model call was made."""
+        return any(self._calls.values())
 
     @property
     def spent(self) -> bool:
-        """Whether a model call came to its end, and so was paid for."""
-        return any(self._usages.values())
+        """Whether a model wrote anything, or came to its end, and so was paid for."""
+        return self._heard or any(self._usages.values())
 
     def called(self, agent: str) -> None:
         """A call was started."""
         self._calls[agent] += 1
+
+    def heard(self) -> None:
+        """A piece of a reply came."""
+        self._heard = True
 
     def finished(self, agent: str, reply: Reply) -> None:
         """A call came to its end, with or without a usage report."""

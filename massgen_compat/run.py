@@ -207,6 +207,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long a model call may make a run wait, in seconds. An agent beyond one leaves the run.
+
+    ``connect_seconds``: for a connection, each time it is tried. ``first_token_seconds``: for the
+    first piece of the reply, all tries included. ``between_tokens_seconds``: for every further
+    one. ``turn_seconds``: for the provider in the whole call; the time that a slow reader takes is
+    not the provider's.
+    """
+
+    connect_seconds: float = 5.0
+    first_token_seconds: float = 600.0
+    between_tokens_seconds: float = 300.0
+    turn_seconds: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TeamSettings:
     """How a team coordinates; the names are those of MassGen's ``orchestrator`` block.
 
@@ -237,6 +253,7 @@ class TeamSettings:
     background_rules: tuple[BackgroundRule, ...] = ()
     trace: Trace = "status"
     limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
 
 
 @dataclass(frozen=True, slots=True)

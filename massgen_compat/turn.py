@@ -14,6 +14,7 @@ from massgen_compat.run import (
     FinishReason,
     Json,
     Message,
+    Timeouts,
     Tool,
     ToolCall,
     ToolChoice,
@@ -40,6 +41,7 @@ class TurnRequest:
     ``messages`` is the whole conversation of the turn. ``params`` are the parameters that this
     request adds, in Chat Completions names; the agent's own (its YAML) belong to the
     ``ModelClient`` and win over them. ``headers`` are extra HTTP headers for the call.
+    ``timeouts`` are the team's, if it is one's; who asks keeps them, but for ``connect_seconds``.
     """
 
     agent: str
@@ -51,6 +53,7 @@ class TurnRequest:
     parallel_tool_calls: bool | None = None
     params: Json = field(default_factory=dict[str, Any], hash=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    timeouts: Timeouts | None = None
 
 
 @dataclass(frozen=True, slots=True)

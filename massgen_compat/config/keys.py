@@ -321,6 +321,15 @@ _OWN_LIMITS: Final = {
     "max_cost": _LATER,
 }
 
+_OWN_TIMEOUTS: Final = {
+    **_rows(HONOURED, "bounds each try to connect to a provider, in seconds", "connect_seconds"),
+    **_rows(
+        HONOURED, "bounds a provider's silence before it answers, in seconds", "first_token_seconds"
+    ),
+    **_rows(HONOURED, "bounds its silence within an answer, in seconds", "between_tokens_seconds"),
+    **_rows(HONOURED, "bounds a model call, in seconds", "turn_seconds"),
+}
+
 SECTIONS: Final[Mapping[str, Mapping[str, Row]]] = {
     "": _TOP,
     "agents[]": _AGENT,
@@ -339,6 +348,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Row]]] = {
     "timeout_settings": _TIMEOUTS,
     "massgen_compat": _OWN,
     "massgen_compat.limits": _OWN_LIMITS,
+    "massgen_compat.timeouts": _OWN_TIMEOUTS,
     "massgen_compat.background_rules[]": _OWN_RULE,
 }
 """Mappings whose keys are looked up one by one; ``[]`` stands for any item of a list.
@@ -350,6 +360,7 @@ OWN_SECTIONS: Final = frozenset(
     {
         "massgen_compat",
         "massgen_compat.limits",
+        "massgen_compat.timeouts",
         "massgen_compat.background_rules[]",
         "agents[].massgen_compat",
     }

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 from typing import Any, Final, cast, get_args
 
@@ -23,6 +23,7 @@ from massgen_compat.run import (
     Strategy,
     Team,
     TeamSettings,
+    Timeouts,
     Trace,
 )
 from massgen_compat.scripted.language import parse_script
@@ -33,6 +34,7 @@ HOSTED_TOOLS: Final = {
     "enable_web_search": "web_search",
     "enable_code_interpreter": "code_interpreter",
 }
+_TIMEOUTS: Final = tuple(timeout.name for timeout in fields(Timeouts))
 NOVELTIES: Final = ("lenient", "balanced", "strict")
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -237,7 +239,9 @@ def _settings(root: Fields, own: Fields) -> TeamSettings:
         "tool_rounds": _tool_rounds(own),
         "trace": own.choice("trace", get_args(Trace)),
     }
-    settings = TeamSettings(**_without_none(given), limits=_limits(own, timeouts))
+    settings = TeamSettings(
+        **_without_none(given), limits=_limits(own, timeouts), timeouts=_timeouts(own)
+    )
     rules.choice("coordination_mode", ("voting", "decomposition"))
     own.choice("engine", ("local", "massgen"))
     if rules.flag("fairness_enabled") is False:
@@ -263,6 +267,11 @@ def _limits(own: Fields, timeouts: Fields) -> Limits:
         return bounds
     timeout = timeouts.seconds("orchestrator_timeout_seconds")
     return replace(bounds, deadline_seconds=timeout or Limits().deadline_seconds)
+
+
+def _timeouts(own: Fields) -> Timeouts:
+    block = own.inner("timeouts")
+    return Timeouts(**_without_none({name: block.seconds(name) for name in _TIMEOUTS}))
 
 
 def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from massgen_compat.coordination import (
     begin,
     step,
 )
+from massgen_compat.engine.patience import Patience
 from massgen_compat.engine.presenting import Hear, Presenter
 from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed, UpstreamTimeout
 from massgen_compat.events import (
@@ -158,8 +159,8 @@ class Driver:
                 case Abort(limited_by):
                     self.error = most_telling(self._failures, limited_by)
                     # What a provider did not answer in time it may have worked on all the same.
-                    late = isinstance(self.error, UpstreamTimeout) and not limited_by
-                    self.error.spent = self._ledger.spent or self._presenter.began or late
+                    late = isinstance(self.error, UpstreamTimeout) and self._ledger.asked
+                    self.error.spent = self._ledger.spent or late
 
     async def _coordinate(self) -> None:
         sender, signals = anyio.create_memory_object_stream[Signal](4 * len(self._models) + 4)
@@ -249,6 +250,7 @@ class Driver:
             if presenting
             else (False if policy.serial_decisions and tools else None),
             params=params,
+            timeouts=self._team.settings.timeouts,
         )
         if policy.prepare is not None:
             request = policy.prepare(request)
@@ -294,13 +296,19 @@ class Driver:
         """Pass on what the model says; return its reply. Raises what ended it otherwise."""
         self._ledger.called(request.agent)
         reply: Reply | None = None
+        patience = Patience(self._team.settings.timeouts)
+        self._tasks.start_soon(patience.watch)
         try:
-            async with self._models[request.agent].stream(request) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Reply):
-                        reply = piece
-                    else:
-                        await hear(piece)
+            with patience.bound():
+                async with self._models[request.agent].stream(request) as pieces:
+                    async for piece in pieces:
+                        patience.heard()
+                        if isinstance(piece, Reply):
+                            reply = piece
+                        else:
+                            self._ledger.heard()
+                            await hear(piece)
+                        patience.waits()
             if reply is None:
                 raise UpstreamMalformed("the model's stream ended without a reply")
         except UpstreamError as error:

@@ -110,16 +110,26 @@ class OpenAIModelClient:
         """
         extra = {k: v for k, v in body.items() if k not in {"model", "stream"}}
         headers = dict(request.headers)
+        timeout = _timeout(request, self._sdk.timeout)
         model: str = body["model"]
         if self._api == "responses":
             return await stack.enter_async_context(
                 self._sdk.responses.with_streaming_response.create(
-                    model=model, stream=True, extra_body=extra, extra_headers=headers
+                    model=model,
+                    stream=True,
+                    extra_body=extra,
+                    extra_headers=headers,
+                    timeout=timeout,
                 )
             )
         return await stack.enter_async_context(
             self._sdk.chat.completions.with_streaming_response.create(
-                model=model, messages=[], stream=True, extra_body=extra, extra_headers=headers
+                model=model,
+                messages=[],
+                stream=True,
+                extra_body=extra,
+                extra_headers=headers,
+                timeout=timeout,
             )
         )
 
@@ -170,6 +180,16 @@ class OpenAIModelClient:
                 )
 
 
+def _timeout(request: TurnRequest, otherwise: Any) -> Any:
+    """Whoever set the turn's timeouts counts from before the request was sent, so it gives up
+    first: a read that timed out here would be sent, and paid for, again."""
+    timeouts = request.timeouts
+    if timeouts is None:
+        return otherwise
+    silence = max(timeouts.first_token_seconds, timeouts.between_tokens_seconds)
+    return openai.Timeout(silence, connect=timeouts.connect_seconds)
+
+
 def _refuses_format(error: openai.BadRequestError, body: Mapping[str, Any]) -> bool:
     """A model without structured outputs, or one whose dialect of schemas is smaller: it can try
     all the same, since the message is checked here."""
@@ -217,8 +237,8 @@ class Connections:
 
     Agents with the same endpoint share a connection pool and its TLS context (23 ms to make).
     ``env`` holds the keys; ``policy_of`` gives the policy that an agent is under. The timeouts are
-    seconds: to connect, and between two reads. ``max_retries`` are the SDK's, before the first
-    byte of a reply.
+    seconds, for turns that bring none: to connect, and between two reads. ``max_retries`` are the
+    SDK's, before the first byte of a reply.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import pytest
 
 from massgen_compat.config import parse
 from massgen_compat.errors import ConfigError
-from massgen_compat.run import Agent, Backend, Limits, Team, TeamSettings
+from massgen_compat.run import Agent, Backend, Limits, Team, TeamSettings, Timeouts
 
 ONE = "agents: [{id: a, backend: {type: openai, model: m}}]\n"
 
@@ -94,6 +94,16 @@ class Setting:
             "massgen_compat: {limits: {deadline_seconds: null, max_calls: 9}}",
             "limits",
             Limits(deadline_seconds=None, max_calls=9),
+        ),
+        Setting(
+            "massgen_compat: {timeouts: {first_token_seconds: 20, turn_seconds: 90.5}}",
+            "timeouts",
+            Timeouts(first_token_seconds=20.0, turn_seconds=90.5),
+        ),
+        Setting(
+            "massgen_compat: {timeouts: {connect_seconds: 2, between_tokens_seconds: 30}}",
+            "timeouts",
+            Timeouts(connect_seconds=2.0, between_tokens_seconds=30.0),
         ),
         Setting("massgen_compat: {trace: full}", "trace", "full"),
         Setting("massgen_compat: {straggler_grace_seconds: 0}", "straggler_grace_seconds", 0.0),
@@ -368,6 +378,16 @@ BACKEND = "agents:\n- id: a\n  backend:\n    type: openai\n    "
             f"{ONE}massgen_compat: {{limits: {{calls_at_most: 3}}}}",
             "known are deadline_seconds, max_calls, max_cost, max_tokens",
             "massgen_compat.limits.calls_at_most",
+        ),
+        Refused(
+            f"{ONE}massgen_compat: {{timeouts: {{turn: 3}}}}",
+            "known are between_tokens_seconds, connect_seconds, first_token_seconds, turn_seconds",
+            "massgen_compat.timeouts.turn",
+        ),
+        Refused(
+            f"{ONE}massgen_compat: {{timeouts: {{turn_seconds: 0}}}}",
+            "must be from 0.001 to 1e+09 seconds",
+            "massgen_compat.timeouts.turn_seconds",
         ),
         Refused(
             "agent: {backend: {type: openai}, massgen_compat: {ap: chat}}",
