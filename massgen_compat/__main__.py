@@ -10,8 +10,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -26,12 +26,16 @@ from massgen_compat.errors import MassGenError
 from massgen_compat.policies.report import resolved, table
 from massgen_compat.protocol.chat import parse
 from massgen_compat.protocol.parameters import UnknownParams
+from massgen_compat.serving.settings import FAILURE_MEMORY_SECONDS, MAX_QUEUE, MAX_RUNS
 
 FAILED, MISUSED = 1, 2
 """Exit codes: a check or a run failed; the command or its configuration is wrong."""
 
 DRAIN_SECONDS = 30
 """How long runs that are open may go on once the server was told to stop."""
+
+GOODBYE_SECONDS = 1
+"""How long the clients of the runs that are ended then have to hear of it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ORIGIN",
         help="let web pages of this origin ask, `*` for all; can be repeated (default: none)",
     )
+    _describe_limits(serve)
     serve.set_defaults(command=_serve)
 
     run = commands.add_parser("run", help="ask a team one question and watch it deliberate")
@@ -138,6 +143,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_demo)
     return parser
+
+
+def _describe_limits(serve: argparse.ArgumentParser) -> None:
+    """What a server under load does, and with clients that come again."""
+
+    def number(flag: str, default: float, kind: Callable[[str], float], told: str) -> None:
+        metavar = "N" if kind is not _duration else "SECONDS"
+        told = f"{told} (default: %(default)g)"
+        serve.add_argument(flag, type=kind, default=default, metavar=metavar, help=told)
+
+    number("--max-runs", MAX_RUNS, _positive, "runs at once, each asking all agents of its team")
+    number("--max-queue", MAX_QUEUE, _count, "requests that wait for a place; further ones get 503")
+    number("--drain-seconds", DRAIN_SECONDS, _duration, "how long open runs go on after SIGTERM")
+    number(
+        "--failure-memory-seconds",
+        FAILURE_MEMORY_SECONDS,
+        _duration,
+        "how long a failed request gets the same error without a new run; 0: never",
+    )
+    number(
+        "--retry-grace-seconds",
+        0,
+        _duration,
+        "how long a run goes on without its client, for it to come back",
+    )
+    serve.add_argument(
+        "--no-join-retries",
+        action="store_true",
+        help="start a new run for a request that is sent again while its run goes on",
+    )
 
 
 _DOCTOR_HELP = (
@@ -188,6 +223,22 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _duration(text: str) -> float:
+    return 0.0 if text == "0" else _seconds(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if _count(text) < 1:
+        raise argparse.ArgumentTypeError("it has to be at least 1")
+    return int(text)
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     import uvicorn  # noqa: PLC0415 - `check` and `run` do without the [server] extra
 
@@ -204,7 +255,16 @@ def _serve(arguments: argparse.Namespace) -> int:
             "or say --no-auth"
         )
     massgen = _massgen(arguments.teams, unknown_params=arguments.unknown_params)
-    app = create_app(massgen, api_keys=keys, cors_origins=arguments.cors_origin)
+    app = create_app(
+        massgen,
+        api_keys=keys,
+        cors_origins=arguments.cors_origin,
+        max_runs=arguments.max_runs,
+        max_queue=arguments.max_queue,
+        join_retries=not arguments.no_join_retries,
+        retry_grace_seconds=arguments.retry_grace_seconds,
+        failure_memory_seconds=arguments.failure_memory_seconds,
+    )
 
     class Server(uvicorn.Server):
         """Greets once it listens, and drains when it is told to stop."""
@@ -214,31 +274,52 @@ def _serve(arguments: argparse.Namespace) -> int:
             port = self.servers[0].sockets[0].getsockname()[1]
             sys.stderr.write(_greeting(massgen, arguments.host, port, with_keys=bool(keys)))
 
+        interrupts = 0
+
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            app.state.draining = True
+            app.state.runs.draining = True
             if sig == signal.SIGTERM:  # uvicorn would raise it again; a drained server ends with 0
                 self.should_exit = True
-            else:
+                return
+            self.interrupts = max(self.interrupts, int(self.should_exit)) + 1
+            if self.interrupts != 2:  # the second one ends the runs, and only the third all else
                 super().handle_exit(sig, frame)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """Keep listening while runs go on, so that ``/ready`` can say that this drains."""
-            with anyio.move_on_after(DRAIN_SECONDS):
-                while self.server_state.tasks and not self.force_exit:  # noqa: ASYNC110 - uvicorn's
-                    await anyio.sleep(0.1)
+            app.state.runs.drain()
+            await self._idle(arguments.drain_seconds, interrupts=2)
+            app.state.runs.end()
+            await self._idle(GOODBYE_SECONDS, interrupts=3)
             await super().shutdown(sockets)
 
+        async def _idle(self, seconds: float, *, interrupts: int) -> None:
+            with anyio.move_on_after(seconds):
+                while self.server_state.tasks and self.interrupts < interrupts:  # noqa: ASYNC110
+                    await anyio.sleep(0.05)  # uvicorn has no event for it
+
     config = uvicorn.Config(
-        app,
+        _Quiet(app),
         host=arguments.host,
         port=arguments.port,
         log_level="info",
         log_config=_log_config(),
         server_header=False,
-        timeout_graceful_shutdown=1,  # after DRAIN_SECONDS
+        timeout_graceful_shutdown=1,  # after the drain
     )
     Server(config).run()
     return 0
+
+
+class _Quiet:
+    """An app whose requests end without a traceback when uvicorn cancels what hangs at its end."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        with suppress(anyio.get_cancelled_exc_class()):
+            await self._app(scope, receive, send)
 
 
 def _log_config() -> dict[str, Any]:

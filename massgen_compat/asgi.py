@@ -1,8 +1,8 @@
 """``create_app``: teams behind HTTP, as an ASGI app that mounts anywhere.
 
 The only module that imports starlette. It knows routes, bytes and disconnects; what a payload
-means stands in ``protocol``, what a run does in the engine. A task group is opened here, against
-the rule that only the engine starts tasks, because somebody has to watch for the client's
+means stands in ``protocol``, what a run does in the engine, how many there are and who joins them
+in ``serving``. A task group is opened here because somebody has to watch for the client's
 disconnect while the run goes on.
 """
 
@@ -11,8 +11,9 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypedDict
 
@@ -27,13 +28,24 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from massgen_compat.capabilities import team_inputs
-from massgen_compat.client import ChunkStream, MassGen
+from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError
 from massgen_compat.protocol import body, errors, models, sse
 from massgen_compat.protocol.chat import ChatRequest
 from massgen_compat.protocol.deadline import before_client_leaves
 from massgen_compat.protocol.errors import ErrorReply
 from massgen_compat.protocol.openapi import PREFIXES, document
+from massgen_compat.serving.failures import Failure
+from massgen_compat.serving.matching import Identity, identify
+from massgen_compat.serving.runs import Runs, Seat
+from massgen_compat.serving.settings import (
+    FAILURE_MEMORY_SECONDS,
+    MAX_QUEUE,
+    MAX_RUNS,
+    QUEUE_SECONDS,
+    WRITE_SECONDS,
+    RunSettings,
+)
 
 logger = logging.getLogger("massgen_compat")
 
@@ -47,29 +59,64 @@ report a broken connection instead when the answer comes while they still send."
 HEARTBEAT_SECONDS = 10.0
 """Some clients give up after a minute of silence and start the run again."""
 
+REQUEST_ID = "massgen_compat.request_id"
+"""Where a request's id stands in its scope."""
+
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """What is served without a key."""
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - settings, each with a default
     massgen: MassGen,
     *,
     api_keys: Sequence[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
     cors_origins: Sequence[str] = (),
+    write_seconds: float = WRITE_SECONDS,
+    max_runs: int = MAX_RUNS,
+    max_queue: int = MAX_QUEUE,
+    queue_seconds: float = QUEUE_SECONDS,
+    join_retries: bool = True,
+    retry_grace_seconds: float = 0.0,
+    failure_memory_seconds: float = FAILURE_MEMORY_SECONDS,
 ) -> Starlette:
     """An ASGI app that serves the teams of ``massgen``.
 
     ``api_keys``: the keys that clients may use; without any, everybody may. ``max_body_bytes``
     bounds a request's body. ``heartbeat_seconds``: after so long a silence a stream gets an empty
     chunk. ``cors_origins``: origins of browser apps, ``"*"`` for all; off by default.
-    Setting ``app.state.draining`` refuses new runs while open ones go on.
+    ``write_seconds``: a client that reads nothing for so long counts as gone.
+
+    ``max_runs`` go on at once, and ``max_queue`` requests wait for a place, in their order and for
+    ``queue_seconds``; the others get 503 with ``Retry-After``, before anything of a stream.
+
+    ``join_retries``: a request that is sent again (``x-stainless-retry-count``, or the same
+    ``Idempotency-Key``) by the same client while its run goes on gets all that this run says,
+    instead of a run of its own. A run ends with its last client, or ``retry_grace_seconds`` later,
+    so that a client which comes back finds it. For ``failure_memory_seconds`` a request that failed
+    gets the same error again, without a run; 0: it never does.
+
+    ``app.state.runs.drain()`` refuses new runs while open ones go on, and ``app.state.runs.end()``
+    ends those; both belong on the event loop's thread. Raises ``ValueError`` for a setting that
+    makes no sense.
 
     As an app of its own it closes the connections of ``massgen`` when it shuts down; mounted into
     another app it leaves that to whoever made ``massgen``, since only outer apps have a lifespan.
     """
-    service = _Service(massgen, max_body_bytes, heartbeat_seconds, secured=bool(api_keys))
+    runs = Runs(
+        massgen,
+        RunSettings(
+            max_runs=max_runs,
+            max_queue=max_queue,
+            queue_seconds=queue_seconds,
+            join_retries=join_retries,
+            retry_grace_seconds=retry_grace_seconds,
+            failure_memory_seconds=failure_memory_seconds,
+        ),
+    )
+    patience = _Patience(heartbeat_seconds, write_seconds)
+    service = _Service(massgen, runs, max_body_bytes, patience, secured=bool(api_keys))
     routes = [
         route
         for prefix in PREFIXES
@@ -105,7 +152,7 @@ def create_app(
         },
     )
     app.router.redirect_slashes = False
-    app.state.draining = False
+    app.state.runs = runs
     return app
 
 
@@ -127,16 +174,31 @@ class _Told(TypedDict):
     policy: models.PolicyName
 
 
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """How long a client hears nothing, and how long it may read nothing."""
+
+    heartbeat_seconds: float
+    write_seconds: float
+
+
 class _Service:
     """The endpoints."""
 
     def __init__(
-        self, massgen: MassGen, max_body_bytes: int, heartbeat_seconds: float, *, secured: bool
+        self,
+        massgen: MassGen,
+        runs: Runs,
+        max_body_bytes: int,
+        patience: _Patience,
+        *,
+        secured: bool,
     ) -> None:
         self._massgen = massgen
+        self._runs = runs
         self._secured = secured
         self._max_body_bytes = max_body_bytes
-        self._heartbeat_seconds = heartbeat_seconds
+        self._patience = patience
         self._told: _Told = {
             "created": int(time.time()),
             "inputs": team_inputs,
@@ -144,23 +206,31 @@ class _Service:
         }
 
     async def chat(self, request: Request) -> Response:
-        started = time.perf_counter()
-        if request.app.state.draining:
-            return _json_error(errors.overloaded())
         raw = await self._read(request)
         if raw is None:
             return _json_error(errors.too_large(self._max_body_bytes))
-        parsed = before_client_leaves(self._massgen.parse(body.decode(raw)), request.headers)
+        payload = body.decode(raw)
+        parsed = before_client_leaves(self._massgen.parse(payload), request.headers)
         chat = self._massgen.admit(parsed)
+        identity = identify(
+            self._client(request),
+            payload,
+            idempotency_key=request.headers.get("idempotency-key"),
+            retry_count=request.headers.get("x-stainless-retry-count"),
+        )
         headers = {"openai-version": "2020-10-01"}
         if chat.background:
             headers["x-massgen-background"] = chat.background
         if chat.ignored:
             headers["x-massgen-ignored-params"] = ",".join(chat.ignored)
-        if chat.stream:
-            headers["openai-processing-ms"] = _milliseconds_since(started)
-            return _StreamedRun(self._massgen, chat, headers, self._heartbeat_seconds)
-        return _WholeRun(self._massgen, chat, headers)
+        return _RunResponse(self._runs, chat, identity, headers, self._patience)
+
+    def _client(self, request: Request) -> bytes:
+        """Who asks: the key, or where none is needed also the address."""
+        key = request.headers.get("authorization", "").encode("latin-1")
+        if self._secured or request.client is None:
+            return key
+        return key + b"\n" + request.client.host.encode()
 
     async def list_models(self, _request: Request) -> Response:
         teams = self._massgen.teams.values()
@@ -179,8 +249,8 @@ class _Service:
     async def health(self, _request: Request) -> Response:
         return _json({"status": "ok"})
 
-    async def ready(self, request: Request) -> Response:
-        draining = request.app.state.draining
+    async def ready(self, _request: Request) -> Response:
+        draining = self._runs.draining
         return _json({"status": "draining" if draining else "ok"}, status=503 if draining else 200)
 
     async def _read(self, request: Request) -> bytes | None:
@@ -198,113 +268,151 @@ class _Service:
         return b"".join(pieces) if size <= self._max_body_bytes else None
 
 
-# Runs as responses: opened and closed by one task, so that a disconnect ends them at once
+# A run as a response
 
 
-class _WholeRun(Response):
-    """A run answered with one completion."""
-
-    def __init__(self, massgen: MassGen, chat: ChatRequest, headers: Mapping[str, str]) -> None:
-        super().__init__(headers=headers)
-        self._massgen = massgen
-        self._chat = chat
-        self._extra = dict(headers)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response: Response | None = None
-        started = time.perf_counter()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_leave_with_client, receive, tasks.cancel_scope)
-            try:
-                completion = await self._massgen.complete(self._chat)
-                headers = {**self._extra, "openai-processing-ms": _milliseconds_since(started)}
-                response = _json(completion, headers=headers)
-            except MassGenError as error:
-                response = _json_error(errors.render_error(error))
-            tasks.cancel_scope.cancel()
-        if response is not None:
-            await response(scope, receive, send)
-
-
-class _StreamedRun(Response):
-    """A run answered with server-sent events, from the moment at which it is admitted."""
-
-    media_type = "text/event-stream"
+class _RunResponse(Response):
+    """What a run says: the events of a stream from the moment at which it is admitted, or a
+    completion. Whoever reads no more leaves the run, which then ends if nobody else reads it."""
 
     def __init__(
         self,
-        massgen: MassGen,
+        runs: Runs,
         chat: ChatRequest,
+        identity: Identity,
         headers: Mapping[str, str],
-        heartbeat_seconds: float,
+        patience: _Patience,
     ) -> None:
-        super().__init__(
-            headers={**headers, "cache-control": "no-cache", "x-accel-buffering": "no"}
-        )
-        del self.headers["content-length"]
-        self._massgen = massgen
+        super().__init__()
+        self._runs = runs
         self._chat = chat
-        self._heartbeat_seconds = heartbeat_seconds
-        self._lock = anyio.Lock()
-        self._last = 0.0
+        self._identity = identity
+        self._extra = dict(headers)
+        self._patience = patience
+        self._began = time.perf_counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start: Message = {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": self.raw_headers,
-        }
-        started = False
+        pipe = _Pipe(receive, send, self._patience.write_seconds)
+        failure = self._runs.recall(self._identity)
+        if failure is not None:
+            await self._refuse(pipe, failure)
+            return
+        request_id: str = scope[REQUEST_ID]
+        try:
+            async with self._runs.seat(self._chat, self._identity, request_id) as seat:
+                await pipe.while_connected(self._answer, pipe, seat)
+        except MassGenError as error:
+            await _json_error(errors.render_error(error))(scope, receive, send)
+
+    async def _refuse(self, pipe: "_Pipe", failure: Failure) -> None:
+        """The same error as a moment ago, in the form in which it came."""
+        if not self._chat.stream:
+            await pipe.respond(_json_error(failure.reply))
+            return
+        await self._start(pipe)
+        await pipe.write(failure.event + sse.DONE, more=False)
+
+    async def _answer(self, pipe: "_Pipe", seat: Seat) -> None:
+        first = await seat.reader.next()
+        failure = seat.run.failure
+        if first is None:
+            if failure is not None:
+                failure = failure.final() if self._identity.retry else failure
+                await pipe.respond(_json_error(failure.reply))
+        elif not self._chat.stream:
+            headers = {**self._extra, "openai-processing-ms": _milliseconds_since(self._began)}
+            await pipe.respond(Response(first, headers=headers, media_type="application/json"))
+        else:
+            await self._start(pipe)
+            await pipe.write(first)
+            await self._follow(pipe, seat)
+
+    async def _start(self, pipe: "_Pipe") -> None:
+        """The headers of a stream, the moment that its first event is there."""
+        stream = Response(
+            headers={
+                **self._extra,
+                "openai-processing-ms": _milliseconds_since(self._began),
+                "cache-control": "no-cache",
+                "x-accel-buffering": "no",
+            },
+            media_type="text/event-stream",
+        )
+        del stream.headers["content-length"]
+        await pipe.start(stream)
+
+    async def _follow(self, pipe: "_Pipe", seat: Seat) -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_leave_with_client, receive, tasks.cancel_scope)
-            try:
-                async with self._massgen.chunks(self._chat) as chunks:
-                    started = True
-                    await send(start)
-                    await self._write(send, sse.encode(await anext(chunks)))
-                    tasks.start_soon(self._beat, chunks, send)
-                    async for chunk in chunks:
-                        await self._write(send, sse.encode(chunk))
-                last = sse.DONE
-            except MassGenError as error:
-                if not started:
-                    await _json_error(errors.render_error(error))(scope, receive, send)
-                    tasks.cancel_scope.cancel()
-                    return
-                last = sse.encode_error(error) + sse.DONE
-            except Exception:  # the outermost boundary: a stream must not just break off
-                if not started:
-                    raise
-                logger.exception("a run of %s failed", self._chat.model)
-                fault = MassGenError("The server had an error while processing your request.")
-                fault.spent = True  # as far as anybody knows: a retry could pay for it again
-                last = sse.encode_error(fault) + sse.DONE
-            await self._write(send, last, more=False)
+            tasks.start_soon(self._beat, pipe, seat)
+            while (piece := await seat.reader.next()) is not None:
+                await pipe.write(piece)
             tasks.cancel_scope.cancel()
+        failure = seat.run.failure
+        await pipe.write((failure.event if failure else b"") + sse.DONE, more=False)
 
-    async def _beat(self, chunks: ChunkStream, send: Send) -> None:
+    async def _beat(self, pipe: "_Pipe", seat: Seat) -> None:
+        seconds = self._patience.heartbeat_seconds
         while True:
-            idle = anyio.current_time() - self._last
-            if idle < self._heartbeat_seconds:
-                await anyio.sleep(self._heartbeat_seconds - idle)
+            idle = anyio.current_time() - pipe.last
+            if idle < seconds:
+                await anyio.sleep(seconds - idle)
             else:
-                await self._write(send, sse.encode(chunks.heartbeat()))
+                await pipe.write(seat.run.heartbeat)
 
-    async def _write(self, send: Send, data: bytes, *, more: bool = True) -> None:
+
+class _Pipe:
+    """The way to one client. ``last`` is when something was last written to it."""
+
+    def __init__(self, receive: Receive, send: Send, write_seconds: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._write_seconds = write_seconds
+        self._lock = anyio.Lock()
+        self._scope = anyio.CancelScope()
+        self.last = 0.0
+
+    async def while_connected(
+        self, answer: Callable[..., Awaitable[None]], *arguments: object
+    ) -> None:
+        """Answer, until the client is gone: nobody will read what the agents are paid for."""
+        with self._scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch)
+                await answer(*arguments)
+                tasks.cancel_scope.cancel()
+
+    async def start(self, response: Response) -> None:
+        """Send the status and the headers."""
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": response.status_code,
+                "headers": response.raw_headers,
+            }
+        )
+
+    async def respond(self, response: Response) -> None:
+        """Send a whole response."""
+        await self.start(response)
+        await self.write(bytes(response.body), more=False)
+
+    async def write(self, data: bytes, *, more: bool = True) -> None:
+        """Send a piece of the body. A client that does not take it in time counts as gone."""
         async with self._lock:
-            self._last = anyio.current_time()
-            await send({"type": "http.response.body", "body": data, "more_body": more})
+            self.last = anyio.current_time()
+            with anyio.move_on_after(self._write_seconds) as waiting:
+                await self._send({"type": "http.response.body", "body": data, "more_body": more})
+            if waiting.cancelled_caught:
+                self._scope.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._scope.cancel()
 
 
 def _milliseconds_since(started: float) -> str:
     return str(int((time.perf_counter() - started) * 1000))
-
-
-async def _leave_with_client(receive: Receive, scope: anyio.CancelScope) -> None:
-    """End the run when its client is gone: nobody will read what the agents are paid for."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
 
 
 # Around every request
@@ -320,7 +428,7 @@ class _Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = f"req_{secrets.token_hex(16)}"
+        request_id = scope[REQUEST_ID] = f"req_{secrets.token_hex(16)}"
         extra = [
             (b"x-request-id", request_id.encode()),
             (b"x-content-type-options", b"nosniff"),

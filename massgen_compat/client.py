@@ -41,14 +41,23 @@ DEFAULT_TEAM = Team("massgen", [Agent("agent1", model="gpt-5.2"), Agent("agent2"
 class ChunkStream(AsyncIterator[dict[str, Any]]):
     """The chunks of one run in the shape of the wire, as they happen."""
 
-    def __init__(self, events: AsyncIterator[RunEvent], renderer: Renderer) -> None:
+    def __init__(
+        self,
+        events: AsyncIterator[RunEvent],
+        renderer: Renderer,
+        hear: Callable[[RunEvent], None] | None = None,
+    ) -> None:
         self._events = events
         self._renderer = renderer
+        self._hear = hear
         self._ready: deque[dict[str, Any]] = deque()
 
     async def __anext__(self) -> dict[str, Any]:
         while not self._ready:
-            self._ready.extend(self._renderer.feed(await anext(self._events)))
+            event = await anext(self._events)
+            if self._hear is not None:
+                self._hear(event)
+            self._ready.extend(self._renderer.feed(event))
         return self._ready.popleft()
 
     def heartbeat(self) -> dict[str, Any]:
@@ -206,8 +215,13 @@ class MassGen:
         return matching_rule(request, rules_with(team.settings.background_rules))
 
     @asynccontextmanager
-    async def chunks(self, request: ChatRequest) -> AsyncGenerator[ChunkStream]:
-        """A parsed request as chunks in the shape of the wire (``dict``)."""
+    async def chunks(
+        self, request: ChatRequest, hear: Callable[[RunEvent], None] | None = None
+    ) -> AsyncGenerator[ChunkStream]:
+        """A parsed request as chunks in the shape of the wire (``dict``).
+
+        ``hear`` is called with every event of the run before it becomes chunks.
+        """
         request, team = self.admit(request), self.team(request.run.team)
         if request.background:
             alone = Narrowing(deadline_seconds=request.run.narrowing.deadline_seconds)
@@ -223,7 +237,7 @@ class MassGen:
             request, id=f"chatcmpl-{secrets.token_hex(15)}", created=int(time.time())
         )
         async with self._run(team, request.run) as events:
-            yield ChunkStream(events, renderer)
+            yield ChunkStream(events, renderer, hear)
 
     async def complete(self, request: ChatRequest) -> dict[str, Any]:
         """A parsed request as a completion in the shape of the wire: the fold of its chunks."""

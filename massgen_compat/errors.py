@@ -7,6 +7,7 @@ MassGenError
 │   └── ContextLengthExceeded   an upstream model's window is too small
 ├── ConfigError                 a YAML file or a Team; names file, line and key
 │   └── EngineUnavailable       the config needs an engine that is not installed
+├── Overloaded                  this server is full, or shuts down
 └── UpstreamError               a model's provider; names the agent
     ├── UpstreamAuthentication  the provider refused *our* key
     ├── UpstreamRateLimited     with the provider's ``retry_after``, in seconds
@@ -83,6 +84,14 @@ class ConfigError(MassGenError):
 
 class EngineUnavailable(ConfigError):
     """The team needs an engine that is not available."""
+
+
+class Overloaded(MassGenError):
+    """This server takes no more runs, or ends those that it has; ``retry_after`` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class UpstreamError(MassGenError):

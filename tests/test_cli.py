@@ -6,16 +6,21 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import anyio
 import openai
 import pytest
 
-from massgen_compat.__main__ import DRAIN_SECONDS
+from massgen_compat.__main__ import DRAIN_SECONDS, serving
+from massgen_compat.scripted import ScriptedServer, ServedRequest
 from tests.processes import PATIENCE, Outcome, Served, environment, run, served
 
 TEAM = """\
@@ -32,7 +37,7 @@ agents:
       type: scripted
       script: {draft: The ozone layer., evaluate: {vote: agent1, reason: Mine is wrong.}}
 """
-STALLED = "agents: [{id: ada, backend: {type: scripted, script: {draft: {fail: {stall: true}}}}}]"
+STALLED = "agents: [{id: ada, backend: {type: scripted, script: {present: {fail: {stall: true}}}}}]"
 NEEDS_MASSGEN = "agents: [{id: coder, backend: {type: claude_code}}]"
 BROKEN = "agents:\n  - id: ada\n    backend: {type: opnai, model: gpt-5.2}\n"
 NO_YAML = "agents: [\n"
@@ -269,18 +274,92 @@ def test_sigterm_lets_an_open_stream_finish_and_takes_no_new_runs(tmp_path: Path
     assert "Traceback" not in "".join(server.log)
 
 
-def test_a_second_interrupt_does_not_wait_for_open_runs(tmp_path: Path) -> None:
+def draining(server: Served, sig: int) -> None:
+    """Send the signal, and wait until the server drains."""
+    server.process.send_signal(sig)
+    while server.ask("/ready") != 503:
+        pass  # the signal is on its way; the test's timeout bounds this
+
+
+@contextmanager
+def stalled_provider() -> Generator[tuple[str, threading.Event]]:
+    """A provider that never gets further than its first token: its URL, and when it is there."""
+    reached = threading.Event()
+
+    async def hold(request: ServedRequest, index: int) -> None:
+        reached.set()
+        await anyio.sleep_forever()
+
+    with serving(ScriptedServer({}, default={}, before_token=hold)) as url:
+        yield f"{url}/v1", reached
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+@pytest.mark.parametrize("stream", [True, False])
+def test_runs_that_outlast_the_drain_end_with_an_error(tmp_path: Path, *, stream: bool) -> None:
+    with stalled_provider() as (url, reached), ThreadPoolExecutor() as pool:
+        backend = f"{{type: chatcompletion, model: m, base_url: '{url}', api_key: scripted}}"
+        team = config(tmp_path, f"agents: [{{id: ada, backend: {backend}}}]")
+        with (
+            serve(team, "--drain-seconds", "0.3") as server,
+            openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client,
+        ):
+            create = client.chat.completions.create
+            asked = pool.submit(
+                lambda: (
+                    list(create(model="team", messages=HELLO, stream=True))
+                    if stream
+                    else create(model="team", messages=HELLO)
+                )
+            )
+            assert reached.wait(PATIENCE)
+            assert server.stop(signal.SIGTERM) == 0
+            with pytest.raises(openai.APIError, match="shutting down") as ended:
+                asked.result(PATIENCE)
+    if stream:
+        told = (ended.value.type, ended.value.code)
+        assert told == ("invalid_request_error", "coordination_failed")
+    else:
+        assert isinstance(ended.value, openai.InternalServerError)
+        assert ended.value.status_code == 503
+        headers = ended.value.response.headers
+        assert (headers["retry-after"], headers["x-should-retry"]) == ("10", "false")
+    log = "".join(server.log)
+    assert "outcome=server_overloaded" in log
+    assert "Traceback" not in log
+
+
+def test_a_second_interrupt_ends_open_runs_without_a_traceback(tmp_path: Path) -> None:
     with (
         serve(config(tmp_path, STALLED)) as server,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client,
     ):
         chunks = client.chat.completions.create(model="team", messages=HELLO, stream=True)
         next(chunks)
+        draining(server, signal.SIGINT)
         server.process.send_signal(signal.SIGINT)
-        while server.ask("/ready") != 503:
-            pass  # see above
-        server.process.send_signal(signal.SIGINT)
-        server.process.wait(DRAIN_SECONDS / 2)
+        with pytest.raises(openai.APIError, match="shutting down"):
+            list(chunks)
+        assert server.process.wait(DRAIN_SECONDS / 2) == 130
+    assert "Traceback" not in "".join(server.log)
+
+
+@pytest.mark.parametrize("interrupts", [2, 3])
+def test_interrupts_end_what_no_run_is_without_a_traceback(tmp_path: Path, interrupts: int) -> None:
+    """A client that never sends its body holds its request open."""
+    with serve(config(tmp_path, STALLED)) as server:
+        port = urlsplit(server.url).port or 0
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+                b"Content-Length: 99\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert client.recv(100).startswith(b"HTTP/1.1 100")  # the body is being waited for
+            draining(server, signal.SIGINT)
+            for _ in range(interrupts - 1):
+                server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(DRAIN_SECONDS / 2) == 130
+    assert "Traceback" not in "".join(server.log)
 
 
 # demo, and an installation without the extra

@@ -41,6 +41,7 @@ ALLOWED = {
     "protocol": {"run", "turn", "events", "errors", "background", "formats"},
     "upstream": {"run", "turn", "errors", "policies"},
     "scripted": {"run", "turn", "errors"},
+    "serving": {"events", "errors", "protocol", "client"},
     "doctor": {"errors"},
     "config": {
         "run", "turn", "errors", "upstream", "scripted", "policies", "background",

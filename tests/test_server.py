@@ -413,7 +413,7 @@ def test_a_draining_server_refuses_new_runs_and_finishes_open_ones() -> None:
     with serving(app) as url, sdk(url) as client:
         chunks = client.chat.completions.create(model="team", messages=HELLO, stream=True)
         next(chunks)
-        app.state.draining = True
+        app.state.runs.drain()
         refused = ask(url, body=CHAT)
         assert (refused.status, refused.body["error"]["code"]) == (503, "server_overloaded")
         assert int(refused.headers["retry-after"]) >= 1

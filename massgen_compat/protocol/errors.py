@@ -17,6 +17,7 @@ from massgen_compat.errors import (
     InvalidRequest,
     MassGenError,
     ModelNotFound,
+    Overloaded,
     UnsupportedParameter,
     UpstreamAuthentication,
     UpstreamError,
@@ -68,6 +69,7 @@ ERRORS: Final[Mapping[type[MassGenError], ErrorRow]] = {
     ContextLengthExceeded: ErrorRow(400, _INVALID, "context_length_exceeded"),
     ConfigError: ErrorRow(500, _SERVER, "configuration_error"),
     EngineUnavailable: ErrorRow(500, _SERVER, "configuration_error"),
+    Overloaded: ErrorRow(503, _SERVER, "server_overloaded", retry=True),
     UpstreamError: ErrorRow(502, _SERVER, "upstream_error"),
     UpstreamAuthentication: ErrorRow(502, _SERVER, "upstream_authentication"),
     UpstreamRateLimited: ErrorRow(429, "rate_limit_error", "rate_limit_exceeded", retry=True),
@@ -87,7 +89,7 @@ def render_error(error: MassGenError) -> ErrorReply:
     """The HTTP reply for an error that came before the first byte of a response."""
     row = row_of(error)
     headers: dict[str, str] = {}
-    if isinstance(error, UpstreamRateLimited):
+    if isinstance(error, UpstreamRateLimited | Overloaded):
         headers["Retry-After"] = retry_after(error.retry_after)
     if error.spent or (row.status >= 500 and not row.retry):
         headers["x-should-retry"] = "false"
@@ -175,13 +177,6 @@ def internal_error() -> ErrorReply:
     """500 for a fault of this server, without any details."""
     message = "The server had an error while processing your request."
     return _reply(500, message, _SERVER, headers={"x-should-retry": "false"})
-
-
-def overloaded(seconds: float | None = None) -> ErrorReply:
-    """503 for a server that is full or shutting down; nothing was started."""
-    message = "The server is overloaded or shutting down. Please try again shortly."
-    headers = {"Retry-After": retry_after(seconds)}
-    return _reply(503, message, _SERVER, code="server_overloaded", headers=headers)
 
 
 def _message(error: MassGenError) -> str:

@@ -14,6 +14,7 @@ from massgen_compat.errors import (
     InvalidRequest,
     MassGenError,
     ModelNotFound,
+    Overloaded,
     UnsupportedParameter,
     UpstreamAuthentication,
     UpstreamError,
@@ -31,7 +32,6 @@ from massgen_compat.protocol.errors import (
     internal_error,
     masked,
     missing_key,
-    overloaded,
     render_error,
     stream_error,
     too_large,
@@ -108,6 +108,7 @@ CASES = [
         "configuration_error",
         retried=False,
     ),
+    Case(Overloaded("x"), 503, "server_error", None, "server_overloaded", retried=True),
     Case(UpstreamError("x"), 502, "server_error", None, "upstream_error", retried=False),
     Case(
         UpstreamAuthentication("x"),
@@ -244,7 +245,6 @@ REPLIES: dict[str, tuple[ErrorReply, int, str | None]] = {
     "wrong method": (wrong_method("PUT", "/v1/models", allowed="GET"), 405, "method_not_supported"),
     "too large": (too_large(1024), 413, "request_too_large"),
     "internal error": (internal_error(), 500, None),
-    "overloaded": (overloaded(3), 503, "server_overloaded"),
 }
 
 
@@ -261,7 +261,7 @@ def test_replies_carry_the_headers_of_http() -> None:
     assert missing_key().headers == {"WWW-Authenticate": "Bearer"}
     assert wrong_key("x").headers == {"WWW-Authenticate": "Bearer"}
     assert wrong_method("PUT", "/", allowed="GET, HEAD").headers == {"Allow": "GET, HEAD"}
-    assert overloaded(2.5).headers == {"Retry-After": "3"}
+    assert render_error(Overloaded("full", retry_after=2.5)).headers == {"Retry-After": "3"}
     assert internal_error().headers == {"x-should-retry": "false"}
 
 

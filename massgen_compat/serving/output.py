@@ -1,0 +1,116 @@
+"""What a run says, for one client or several: kept while the run lives, so that a retry can join.
+
+Memory is bounded: while there is room, the fastest reader sets the pace and the others read what
+is kept; beyond ``keep_bytes`` what all have read is dropped, nobody can join any more, and the
+slowest reader sets the pace.
+"""
+
+from collections import deque
+from typing import Final, Self
+
+import anyio
+
+AHEAD: Final = 64
+"""Pieces that a run may be ahead of the reader that sets its pace."""
+
+KEEP_BYTES: Final = 4 * 1024 * 1024
+"""What is kept of one run: about 14 000 chunks."""
+
+
+class Output:
+    """The pieces of a run, from its beginning."""
+
+    def __init__(self, keep_bytes: int = KEEP_BYTES, ahead: int = AHEAD) -> None:
+        self._keep_bytes = keep_bytes
+        self._ahead = ahead
+        self._pieces: deque[bytes] = deque()
+        self._dropped = 0
+        self._size = 0
+        self._readers: set[Reader] = set()
+        self._closed = False
+        self._changed = anyio.Event()
+
+    @property
+    def readers(self) -> int:
+        """How many read at the moment."""
+        return len(self._readers)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the beginning is still there."""
+        return not self._dropped
+
+    def reader(self) -> "Reader":
+        """Read from the beginning. Raises ``RuntimeError`` where it is not there any more."""
+        if not self.whole:
+            raise RuntimeError("the beginning of this output was dropped")
+        reader = Reader(self)
+        self._readers.add(reader)
+        self.stir()
+        return reader
+
+    async def put(self, piece: bytes) -> None:
+        """Add a piece; waits while the readers are too far behind."""
+        while not self._has_room():
+            await self._changed.wait()
+        self._pieces.append(piece)
+        self._size += len(piece)
+        self.stir()
+
+    def close(self) -> None:
+        """There is no more."""
+        self._closed = True
+        self.stir()
+
+    def leave(self, reader: "Reader") -> None:
+        """Forget a reader."""
+        self._readers.discard(reader)
+        self.stir()
+
+    async def at(self, position: int) -> bytes | None:
+        """The piece with that number, as soon as it is there; ``None`` after the last one."""
+        while position >= self._dropped + len(self._pieces):
+            if self._closed:
+                return None
+            await self._changed.wait()
+        return self._pieces[position - self._dropped]
+
+    def stir(self) -> None:
+        """Wake who waits for a change."""
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _has_room(self) -> bool:
+        positions = [reader.position for reader in self._readers]
+        end = self._dropped + len(self._pieces)
+        if self._size < self._keep_bytes:
+            return not positions or end - max(positions) < self._ahead
+        if not positions:
+            return False
+        slowest = min(positions)
+        while self._dropped < slowest:
+            self._size -= len(self._pieces.popleft())
+            self._dropped += 1
+        return end - slowest < self._ahead
+
+
+class Reader:
+    """A client's place in an output; leaving the ``with`` gives it up."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self.position = 0
+
+    async def next(self) -> bytes | None:
+        """The next piece; ``None`` after the last one."""
+        piece = await self._output.at(self.position)
+        if piece is not None:
+            self.position += 1
+            self._output.stir()
+        return piece
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._output.leave(self)

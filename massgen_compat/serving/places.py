@@ -1,0 +1,55 @@
+"""Who runs and who waits: a bounded number of places, and a bounded queue before them. Pure."""
+
+from collections.abc import Hashable
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+Run = TypeVar("Run", bound=Hashable)
+Arrival: TypeAlias = Literal["runs", "waits", "refused"]
+
+
+class Places(Generic[Run]):
+    """The places of runs, given in the order of arrival.
+
+    Nobody waits while a place is free, and nobody overtakes.
+    """
+
+    def __init__(self, max_runs: int, max_queue: int) -> None:
+        self._max_runs = max_runs
+        self._max_queue = max_queue
+        self._running: set[Run] = set()
+        self._waiting: dict[Run, None] = {}
+
+    @property
+    def running(self) -> frozenset[Run]:
+        """Those that have a place."""
+        return frozenset(self._running)
+
+    @property
+    def waiting(self) -> tuple[Run, ...]:
+        """Those in the queue, the next one first."""
+        return tuple(self._waiting)
+
+    def arrive(self, run: Run) -> Arrival:
+        """Take a place, or one in the queue, or none."""
+        if len(self._running) < self._max_runs:
+            self._running.add(run)
+            return "runs"
+        if len(self._waiting) < self._max_queue:
+            self._waiting[run] = None
+            return "waits"
+        return "refused"
+
+    def leave(self, run: Run) -> Run | None:
+        """Give up the place, here or in the queue; returns who has a place because of that."""
+        if run in self._waiting:
+            del self._waiting[run]
+            return None
+        if run not in self._running:
+            return None
+        self._running.remove(run)
+        if not self._waiting:
+            return None
+        following = next(iter(self._waiting))
+        del self._waiting[following]
+        self._running.add(following)
+        return following

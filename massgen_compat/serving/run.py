@@ -1,0 +1,155 @@
+"""One run of a server, apart from the connections that read it.
+
+It lives in the task of the request that started it, which stays until the run is over: also when
+its own client is gone and a retry, or nobody yet, reads on.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import anyio
+
+from massgen_compat.client import MassGen
+from massgen_compat.errors import MassGenError, Overloaded
+from massgen_compat.protocol import body, sse
+from massgen_compat.protocol.chat import ChatRequest, fold
+from massgen_compat.serving.failures import Failure, failure_of
+from massgen_compat.serving.output import KEEP_BYTES, Output, Reader
+from massgen_compat.serving.settings import RunSettings
+from massgen_compat.serving.tally import Tally
+
+logger = logging.getLogger("massgen_compat")
+
+RETRY_SECONDS = 10.0
+"""What a client that is turned away is told to wait: runs take tens of seconds."""
+
+
+GONE = "client_gone"
+"""The outcome of a run that ended because nobody read it any more."""
+
+
+class Run:
+    """A run: ``live`` it once, ``join`` it as often as there are clients.
+
+    Its output is the events of a stream, or the body of a completion in one piece. When the output
+    ends, ``failure`` tells whether that was all. ``heartbeat`` is an event that says nothing.
+    """
+
+    def __init__(
+        self,
+        massgen: MassGen,
+        chat: ChatRequest,
+        settings: RunSettings,
+        failed: Callable[[MassGenError], Failure] = failure_of,
+    ) -> None:
+        self.tally = Tally()
+        self.failure: Failure | None = None
+        self.outcome = GONE
+        self.heartbeat = b""
+        self._massgen = massgen
+        self._chat = chat
+        self._settings = settings
+        self._failed = failed
+        self._output = Output(KEEP_BYTES if settings.join_retries else 0)
+        self._scope = anyio.CancelScope()
+        self._admitted = anyio.Event()
+        self._stopped: Overloaded | None = None
+        self._finished = False
+
+    @property
+    def readers(self) -> int:
+        """How many clients read it."""
+        return self._output.readers
+
+    @property
+    def joinable(self) -> bool:
+        """Whether a client can still read it from the beginning."""
+        return self._output.whole and not self._finished and not self._scope.cancel_called
+
+    def join(self) -> Reader:
+        """Read the run from its beginning."""
+        self._scope.deadline = math.inf
+        return self._output.reader()
+
+    def leave(self, reader: Reader) -> None:
+        """A client reads no more. The run of the last one ends, at once or after the grace."""
+        self._output.leave(reader)
+        if self.readers:
+            return
+        grace = self._settings.retry_grace_seconds if self._admitted.is_set() else 0.0
+        if grace:
+            self._scope.deadline = anyio.current_time() + grace
+        else:
+            self._scope.cancel()
+
+    def admit(self) -> None:
+        """The run has a place and may start."""
+        self._admitted.set()
+
+    def stop(self) -> None:
+        """End the run because the server ends; its clients are told."""
+        self._stopped = Overloaded("The server is shutting down.", retry_after=RETRY_SECONDS)
+        self._stopped.spent = self._admitted.is_set()
+        self._scope.cancel()
+
+    async def live(self) -> None:
+        """Wait for a place, then run to the end; never raises what the run failed with."""
+        with self._scope:
+            await self._wait_and_run()
+
+    def finish(self) -> bool:
+        """Close the output of a run that is over; whether this was the first time."""
+        if self._finished:
+            return False
+        self._finished = True
+        if self.outcome == GONE and self._stopped is not None:
+            self._fail(self._stopped)
+        elif self.outcome == GONE and self.readers:
+            self._fail(Overloaded("The run was cancelled."))  # with the task that it lived in
+        self._output.close()
+        return True
+
+    async def _wait_and_run(self) -> None:
+        with anyio.move_on_after(self._settings.queue_seconds):
+            await self._admitted.wait()
+        if not self._admitted.is_set():
+            self._fail(full())
+            return
+        try:
+            await self._run()
+            self.outcome = "completed"
+        except MassGenError as error:
+            self._fail(error)
+        except Exception:  # the outermost boundary: a client is told, and nothing of the fault
+            logger.exception("a run of %s failed", self._chat.model)
+            fault = MassGenError("The server had an error while processing your request.")
+            fault.spent = True  # as far as anybody knows: a retry could pay for it again
+            self._fail(fault)
+
+    async def _run(self) -> None:
+        chat, hear = self._chat, self.tally.hear
+        if chat.stream:
+            async with self._massgen.chunks(chat, hear) as chunks:
+                self.heartbeat = sse.encode(chunks.heartbeat())
+                async for chunk in chunks:
+                    await self._output.put(sse.encode(chunk))
+            return
+        parts: list[dict[str, Any]] = []
+        async with self._massgen.chunks(replace(chat, stream=False), hear) as chunks:
+            parts = [chunk async for chunk in chunks]
+        await self._output.put(body.encode(fold(parts)))
+
+    def _fail(self, error: MassGenError) -> None:
+        self.failure = self._failed(error)
+        self.outcome = self.failure.code
+
+
+def full() -> Overloaded:
+    """The error for a request that finds no place."""
+    return Overloaded(
+        "The server is busy with other requests. Please try again shortly.",
+        retry_after=RETRY_SECONDS,
+    )
