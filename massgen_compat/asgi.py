@@ -11,7 +11,7 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -37,6 +37,7 @@ from massgen_compat.protocol.errors import ErrorReply
 from massgen_compat.protocol.openapi import PREFIXES, document
 from massgen_compat.serving.failures import Failure
 from massgen_compat.serving.matching import Identity, identify
+from massgen_compat.serving.pipe import Pipe
 from massgen_compat.serving.runs import Runs, Seat
 from massgen_compat.serving.settings import (
     FAILURE_MEMORY_SECONDS,
@@ -292,7 +293,7 @@ class _RunResponse(Response):
         self._began = time.perf_counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pipe = _Pipe(receive, send, self._patience.write_seconds)
+        pipe = Pipe(receive, send, self._patience.write_seconds)
         failure = self._runs.recall(self._identity)
         if failure is not None:
             await self._refuse(pipe, failure)
@@ -304,30 +305,30 @@ class _RunResponse(Response):
         except MassGenError as error:
             await _json_error(errors.render_error(error))(scope, receive, send)
 
-    async def _refuse(self, pipe: "_Pipe", failure: Failure) -> None:
+    async def _refuse(self, pipe: Pipe, failure: Failure) -> None:
         """The same error as a moment ago, in the form in which it came."""
         if not self._chat.stream:
-            await pipe.respond(_json_error(failure.reply))
+            await _send(pipe, _json_error(failure.reply))
             return
         await self._start(pipe)
         await pipe.write(failure.event + sse.DONE, more=False)
 
-    async def _answer(self, pipe: "_Pipe", seat: Seat) -> None:
+    async def _answer(self, pipe: Pipe, seat: Seat) -> None:
         first = await seat.reader.next()
         failure = seat.run.failure
         if first is None:
             if failure is not None:
                 failure = failure.final() if self._identity.retry else failure
-                await pipe.respond(_json_error(failure.reply))
+                await _send(pipe, _json_error(failure.reply))
         elif not self._chat.stream:
             headers = {**self._extra, "openai-processing-ms": _milliseconds_since(self._began)}
-            await pipe.respond(Response(first, headers=headers, media_type="application/json"))
+            await _send(pipe, Response(first, headers=headers, media_type="application/json"))
         else:
             await self._start(pipe)
             await pipe.write(first)
             await self._follow(pipe, seat)
 
-    async def _start(self, pipe: "_Pipe") -> None:
+    async def _start(self, pipe: Pipe) -> None:
         """The headers of a stream, the moment that its first event is there."""
         stream = Response(
             headers={
@@ -339,9 +340,9 @@ class _RunResponse(Response):
             media_type="text/event-stream",
         )
         del stream.headers["content-length"]
-        await pipe.start(stream)
+        await pipe.start(stream.status_code, stream.raw_headers)
 
-    async def _follow(self, pipe: "_Pipe", seat: Seat) -> None:
+    async def _follow(self, pipe: Pipe, seat: Seat) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._beat, pipe, seat)
             while (piece := await seat.reader.next()) is not None:
@@ -350,7 +351,7 @@ class _RunResponse(Response):
         failure = seat.run.failure
         await pipe.write((failure.event if failure else b"") + sse.DONE, more=False)
 
-    async def _beat(self, pipe: "_Pipe", seat: Seat) -> None:
+    async def _beat(self, pipe: Pipe, seat: Seat) -> None:
         seconds = self._patience.heartbeat_seconds
         while True:
             idle = anyio.current_time() - pipe.last
@@ -360,55 +361,9 @@ class _RunResponse(Response):
                 await pipe.write(seat.run.heartbeat)
 
 
-class _Pipe:
-    """The way to one client. ``last`` is when something was last written to it."""
-
-    def __init__(self, receive: Receive, send: Send, write_seconds: float) -> None:
-        self._receive = receive
-        self._send = send
-        self._write_seconds = write_seconds
-        self._lock = anyio.Lock()
-        self._scope = anyio.CancelScope()
-        self.last = 0.0
-
-    async def while_connected(
-        self, answer: Callable[..., Awaitable[None]], *arguments: object
-    ) -> None:
-        """Answer, until the client is gone: nobody will read what the agents are paid for."""
-        with self._scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch)
-                await answer(*arguments)
-                tasks.cancel_scope.cancel()
-
-    async def start(self, response: Response) -> None:
-        """Send the status and the headers."""
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": response.status_code,
-                "headers": response.raw_headers,
-            }
-        )
-
-    async def respond(self, response: Response) -> None:
-        """Send a whole response."""
-        await self.start(response)
-        await self.write(bytes(response.body), more=False)
-
-    async def write(self, data: bytes, *, more: bool = True) -> None:
-        """Send a piece of the body. A client that does not take it in time counts as gone."""
-        async with self._lock:
-            self.last = anyio.current_time()
-            with anyio.move_on_after(self._write_seconds) as waiting:
-                await self._send({"type": "http.response.body", "body": data, "more_body": more})
-            if waiting.cancelled_caught:
-                self._scope.cancel()
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._scope.cancel()
+async def _send(pipe: Pipe, response: Response) -> None:
+    await pipe.start(response.status_code, response.raw_headers)
+    await pipe.write(bytes(response.body), more=False)
 
 
 def _milliseconds_since(started: float) -> str:
