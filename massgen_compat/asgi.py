@@ -30,13 +30,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from massgen_compat.capabilities import team_inputs
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError
+from massgen_compat.intake import Intake
 from massgen_compat.protocol import body, errors, models, sse
 from massgen_compat.protocol.chat import ChatRequest
-from massgen_compat.protocol.deadline import before_client_leaves
 from massgen_compat.protocol.errors import ErrorReply
 from massgen_compat.protocol.openapi import PREFIXES, document
 from massgen_compat.serving.failures import Failure
-from massgen_compat.serving.matching import Identity, identify
+from massgen_compat.serving.matching import Identity
 from massgen_compat.serving.pipe import Pipe
 from massgen_compat.serving.runs import Runs, Seat
 from massgen_compat.serving.settings import (
@@ -197,6 +197,7 @@ class _Service:
     ) -> None:
         self._massgen = massgen
         self._runs = runs
+        self._intake = Intake(massgen)
         self._secured = secured
         self._max_body_bytes = max_body_bytes
         self._patience = patience
@@ -210,15 +211,7 @@ class _Service:
         raw = await self._read(request)
         if raw is None:
             return _json_error(errors.too_large(self._max_body_bytes))
-        payload = body.decode(raw)
-        parsed = before_client_leaves(self._massgen.parse(payload), request.headers)
-        chat = self._massgen.admit(parsed)
-        identity = identify(
-            self._client(request),
-            payload,
-            idempotency_key=request.headers.get("idempotency-key"),
-            retry_count=request.headers.get("x-stainless-retry-count"),
-        )
+        chat, identity = await self._intake.read(raw, request.headers, self._client(request))
         headers = {"openai-version": "2020-10-01"}
         if chat.background:
             headers["x-massgen-background"] = chat.background

@@ -7,7 +7,7 @@ and the work of a check is counted and bounded.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final, cast
@@ -17,8 +17,11 @@ from pydantic_core import SchemaValidator, core_schema
 
 from massgen_compat.run import Json, OutputFormat
 
-MAX_SCHEMA_NODES: Final = 20_000
+MAX_SCHEMA_NODES: Final = 10_000
 MAX_SCHEMA_DEPTH: Final = 64
+MAX_PATTERN: Final = 1000
+"""Characters. OpenAI allows 5 000 properties; its bound for patterns is not known."""
+
 MAX_STEPS: Final = 100_000
 """Keywords that one check may evaluate: alternatives that refer to each other multiply."""
 
@@ -162,10 +165,16 @@ def _keyword_fault(node: Mapping[str, Any], root: Json) -> str | None:
     for keyword, instead in _REFUSED.items():
         if keyword in node:
             return f"'{keyword}' is not permitted; {instead}."
+    if keyword := next((key for key in ("type", "required") if _is_mixed(node.get(key))), None):
+        return f"'{keyword}' is a list of other things than strings."
+    if any(map(_is_mixed, _values(node.get("dependentRequired")))):
+        return "'dependentRequired' has a list of other things than strings."
     for keyword in _REFERENCES:
         if keyword in node and not _resolves(node[keyword], root):
             return f"reference {_short(repr(node[keyword]))} does not lead to a definition."
     pattern = node.get("pattern")
+    if isinstance(pattern, str) and len(pattern) > MAX_PATTERN:
+        return f"'pattern' is longer than {MAX_PATTERN} characters."
     if isinstance(pattern, str):
         try:
             _regex(pattern)
@@ -175,6 +184,17 @@ def _keyword_fault(node: Mapping[str, Any], root: Json) -> str | None:
                 "back-references cannot be used."
             )
     return None
+
+
+def _is_mixed(value: object) -> bool:
+    """Whether it is a list of anything but strings: to find an item twice would take for ever."""
+    return isinstance(value, list) and not all(
+        isinstance(item, str) for item in cast("Sequence[object]", value)
+    )
+
+
+def _values(value: object) -> Iterable[object]:
+    return cast("Mapping[str, object]", value).values() if isinstance(value, Mapping) else ()
 
 
 def _resolves(reference: object, root: Json) -> bool:

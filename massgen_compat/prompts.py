@@ -13,6 +13,7 @@ The wording is this project's own; the protocol is MassGen's (anonymous agents, 
 import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from massgen_compat.capabilities import shown_to
 from massgen_compat.coordination import Seat, State, label
@@ -311,5 +312,9 @@ def _quoted_votes(state: State) -> list[str]:
 
 def _fence(texts: Iterable[str]) -> str:
     """A run of equal signs that is longer than any in the texts, so that none can close it."""
-    longest = max((len(run) for text in texts for run in re.findall(r"=+", text)), default=0)
-    return "=" * max(8, longest + 1)
+    runs = (run for text in texts for run in _RUNS.finditer(text))
+    longest = max((run.end() - run.start() for run in runs), default=7)
+    return "=" * (longest + 1)
+
+
+_RUNS: Final = re.compile("={8,}")

@@ -3,7 +3,7 @@
 Every other module speaks in these words; ``docs/`` and the errors use the same ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -142,6 +142,16 @@ class Message:
 def text_message(role: Role, text: str) -> Message:
     """A message of one text part."""
     return Message(role=role, content=(Text(text),))
+
+
+MANY_PARTS = 400
+MANY_TOOLS = 16
+
+
+def has_many_parts(messages: Sequence[Message], tools: Sequence[Tool]) -> bool:
+    """Whether to write a conversation anew takes more than a few milliseconds."""
+    parts = sum(1 + len(message.content) + len(message.tool_calls) for message in messages)
+    return parts > MANY_PARTS or len(tools) > MANY_TOOLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +327,7 @@ class RunRequest:
     ``decision`` is the winning draft of the run that the messages go on with, where the client sent
     it back: the presenter is reminded of it. ``format`` is the one that the final message has to
     have; ``choices`` is the number of final messages. ``narrowing`` makes the team smaller.
+    ``hops`` counts the teams that the request came through: those that this team is an agent of.
     """
 
     team: str
@@ -331,6 +342,12 @@ class RunRequest:
     format: OutputFormat | None = None
     choices: int = 1
     narrowing: Narrowing = Narrowing()
+    hops: int = 0
+
+    @property
+    def has_many_parts(self) -> bool:
+        """Whether what is made of it for an agent takes more than a few milliseconds."""
+        return has_many_parts(self.messages, self.tools)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

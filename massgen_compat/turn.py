@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from massgen_compat.run import (
     FinishReason,
@@ -20,6 +20,9 @@ from massgen_compat.run import (
     ToolChoice,
     Usage,
 )
+
+HOP_HEADER: Final = "x-massgen-hop"
+"""How many teams a request has come through, for a team whose agents are teams."""
 
 
 class Phase(StrEnum):

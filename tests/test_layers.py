@@ -19,6 +19,7 @@ MODULES = {
 }
 
 ALLOWED = {
+    "aside": set[str](),
     "background": set[str](),
     "run": {"background"},
     "errors": set[str](),
@@ -36,10 +37,10 @@ ALLOWED = {
     "ledger": {"run", "turn", "coordination", "errors", "policies", "presentation"},
     "engine": {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
-        "policies", "tools", "presentation", "formats",
+        "policies", "tools", "presentation", "formats", "aside",
     },
     "protocol": {"run", "turn", "events", "errors", "background", "formats"},
-    "upstream": {"run", "turn", "errors", "policies"},
+    "upstream": {"run", "turn", "errors", "policies", "aside"},
     "scripted": {"run", "turn", "errors"},
     "serving": {"events", "errors", "protocol", "client"},
     "doctor": {"errors"},
@@ -114,7 +115,7 @@ def test_libraries_of_the_edges_stay_at_the_edges(module: str) -> None:
 
 
 def test_the_table_of_parts_is_complete() -> None:
-    known = {*ALLOWED, "", "asgi", "client", "demo", "__main__"}
+    known = {*ALLOWED, "", "asgi", "client", "demo", "intake", "__main__"}
     assert {part_of(module) for module in MODULES} == known
 
 

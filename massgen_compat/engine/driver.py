@@ -7,12 +7,15 @@ It is dull on purpose: every rule of the coordination stands in ``coordination``
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import assert_never
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
+from massgen_compat.aside import aside
 from massgen_compat.coordination import (
     Abort,
     CancelTurn,
@@ -59,11 +62,13 @@ from massgen_compat.prompts import (
     turn_messages,
 )
 from massgen_compat.run import (
+    Agent,
     Message,
     RunRequest,
     Team,
 )
 from massgen_compat.turn import (
+    HOP_HEADER,
     CallPiece,
     HostedToolUsed,
     ModelClient,
@@ -129,21 +134,8 @@ class Driver:
         self._failures: list[MassGenError] = []
         self._told_drops: set[tuple[str, str]] = set()
         self._ending: Complete | Abort = Abort()
-        self._desks = {
-            agent.id: _Desk(
-                solo_conversation(agent, request.messages)
-                if rules.solo and not resumed
-                else conversation(
-                    team,
-                    agent,
-                    request.messages,
-                    policies[agent.id],
-                    request.tools,
-                    request.format,
-                )
-            )
-            for agent in team.agents
-        }
+        self._desks: dict[str, _Desk] = {}
+        self._in_turn = anyio.Lock()
         self._first = begin(rules)
         self._state = self._first.state
 
@@ -152,6 +144,7 @@ class Driver:
         with self._events:
             agents = tuple(agent.id for agent in self._team.agents)
             await self._emit(RunStarted(run_id=self._run_id, team=self._team.name, agents=agents))
+            await self._set_up()
             await self._coordinate()
             match self._ending:
                 case Complete(source):
@@ -161,6 +154,22 @@ class Driver:
                     # What a provider did not answer in time it may have worked on all the same.
                     late = isinstance(self.error, UpstreamTimeout) and self._ledger.asked
                     self.error.spent = self._ledger.spent or late
+
+    async def _set_up(self) -> None:
+        """Make the desks. One at a time: a long conversation takes a while, and others wait."""
+        for agent in self._team.agents:
+            await anyio.lowlevel.checkpoint()
+            stable = partial(self._stable_part, agent)
+            self._desks[agent.id] = _Desk(
+                await aside(stable) if self._request.has_many_parts else stable()
+            )
+
+    def _stable_part(self, agent: Agent) -> tuple[Message, ...]:
+        asked = self._request
+        if self._state.rules.solo and not self._resumed:
+            return solo_conversation(agent, asked.messages)
+        policy = self._policies[agent.id]
+        return conversation(self._team, agent, asked.messages, policy, asked.tools, asked.format)
 
     async def _coordinate(self) -> None:
         sender, signals = anyio.create_memory_object_stream[Signal](4 * len(self._models) + 4)
@@ -251,6 +260,7 @@ class Driver:
             else (False if policy.serial_decisions and tools else None),
             params=params,
             timeouts=self._team.settings.timeouts,
+            headers={HOP_HEADER: str(self._request.hops + 1)},
         )
         if policy.prepare is not None:
             request = policy.prepare(request)
@@ -294,6 +304,8 @@ class Driver:
 
     async def _listen(self, request: TurnRequest, hear: Hear) -> Reply:
         """Pass on what the model says; return its reply. Raises what ended it otherwise."""
+        async with self._in_turn:  # to write a long request takes a while, and others wait
+            pass
         self._ledger.called(request.agent)
         reply: Reply | None = None
         patience = Patience(self._team.settings.timeouts)

@@ -12,15 +12,14 @@ from typing import Final
 
 from massgen_compat.protocol.messages import AssistantMessage, UserMessage, WireMessage
 
-_FOUND: Final = re.compile(
-    r"^(={8,}) decision \1\n(.*?)\n\1 end of the decision \1$", re.MULTILINE | re.DOTALL
-)
+_RUNS: Final = re.compile("={8,}")
+_FENCE: Final = re.compile(r"(={8,}+) (decision|end of the decision) \1")
 
 
 def shown(draft: str) -> str:
     """The lines of the trace that hold the winning draft."""
-    longest = max(map(len, re.findall(r"=+", draft)), default=0)
-    fence = "=" * max(8, longest + 1)
+    longest = max((run.end() - run.start() for run in _RUNS.finditer(draft)), default=7)
+    fence = "=" * (longest + 1)
     return f"{fence} decision {fence}\n{draft}\n{fence} end of the decision {fence}\n"
 
 
@@ -30,6 +29,23 @@ def echoed(messages: Sequence[WireMessage]) -> str | None:
         if isinstance(message, UserMessage):
             return None
         trace = message.reasoning_content if isinstance(message, AssistantMessage) else None
-        if isinstance(trace, str) and (found := _FOUND.findall(trace)):
-            return found[-1][1]
+        if isinstance(trace, str) and (found := _last(trace)):
+            return found
     return None
+
+
+def _last(trace: str) -> str | None:
+    """The last decision in a trace. One pass: a trace can be as long as a body.
+
+    It begins at the nearest line that can open it, so that nothing before it can become part of it.
+    """
+    lines = trace.split("\n")
+    opened: dict[str, int] = {}
+    found: slice | None = None
+    for number, line in enumerate(lines):
+        if fence := _FENCE.fullmatch(line):
+            if fence[2] == "decision":
+                opened[fence[1]] = number + 1
+            elif fence[1] in opened:
+                found = slice(opened.pop(fence[1]), number)
+    return "\n".join(lines[found]) if found else None

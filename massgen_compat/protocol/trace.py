@@ -95,14 +95,21 @@ class Narrator:
             self._written[agent] = self._written.get(agent, "") + text
         marker = "" if speaker == self._speaker else self._line(f"[{speaker}]")
         self._speaker = speaker
+        quoted = _unfenced(text, at_line_start=not self._line_open)
         self._line_open = not text.endswith("\n")
-        return marker + text
+        return marker + quoted
 
     def _answer(self, event: Answered) -> str:
         """The answer itself, unless the agent wrote it in the open before submitting it."""
         answer = event.content.strip()
         written = self._written.pop(event.agent, "")
-        return "" if not answer or answer in written else f"{answer}\n"
+        return "" if not answer or answer in written else f"{_unfenced(answer)}\n"
+
+
+def _unfenced(text: str, *, at_line_start: bool = True) -> str:
+    """An agent's text, of which no line can pose as the fence of the decision."""
+    indented = text.replace("\n=", "\n =")
+    return f" {indented}" if at_line_start and text.startswith("=") else indented
 
 
 def _status(event: RunEvent) -> str | None:

@@ -120,6 +120,11 @@ def missing(param: str) -> InvalidRequest:
     )
 
 
+def too_long(param: str, limit: int, length: int) -> InvalidRequest:
+    """The error for an array of more items than it may have."""
+    return _too_long(param, "array", limit, length)
+
+
 def _error(message: str, param: str, code: str = "invalid_value") -> InvalidRequest:
     return InvalidRequest(message, param=param, code=code)
 

@@ -19,10 +19,11 @@ import sniffio
 from anyio.lowlevel import current_token
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
+from massgen_compat.aside import aside
 from massgen_compat.errors import MassGenError, UpstreamTimeout, UpstreamUnreachable
 from massgen_compat.policies import DEFAULT, Policy
 from massgen_compat.policies.request import Shaped, shape
-from massgen_compat.run import Agent, Api
+from massgen_compat.run import Agent, Api, has_many_parts
 from massgen_compat.turn import ModelClient, TurnEvent, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.backends import Endpoint, resolve, takes_custom_tools
@@ -80,7 +81,7 @@ class OpenAIModelClient:
         self, stack: AsyncExitStack, request: TurnRequest
     ) -> tuple[OpenResponse, Shaped]:
         """Send the request; the response, and the request as it was accepted."""
-        shaped = self._shaped(request)
+        shaped = await self._written(request)
         try:
             try:
                 return await self._send(stack, request, shaped.body), shaped
@@ -132,6 +133,11 @@ class OpenAIModelClient:
                 timeout=timeout,
             )
         )
+
+    async def _written(self, request: TurnRequest) -> Shaped:
+        if has_many_parts(request.messages, request.tools):
+            return await aside(lambda: self._shaped(request))
+        return self._shaped(request)
 
     def _shaped(self, request: TurnRequest) -> Shaped:
         """The body to send. What it lacks of what was asked for is logged once for each model."""

@@ -36,6 +36,8 @@ HOSTILE = [
     Hostile("-Infinity", b'{"temperature": -Infinity}', "invalid number"),
     Hostile("100 000 arrays", b'{"a":' + b"[" * 100_000, "nested too deeply"),
     Hostile("100 000 objects", b'{"a":' * 100_000, "nested too deeply"),
+    Hostile("many objects", b'{"a":[' + b"{}," * 50_000 + b"{}]}", "too many values"),
+    Hostile("many numbers", b'{"a":[' + b"1," * 500_000 + b"1]}", "too many values"),
     Hostile("a huge integer", b'{"seed": ' + b"9" * 5000 + b"}", "out of range"),
     Hostile("an escaped lone surrogate", b'{"model": "\\ud800"}', "not valid Unicode"),
     Hostile("a reversed pair", b'{"model": "\\udc00\\ud800"}', "not valid Unicode"),
@@ -68,6 +70,12 @@ def test_a_byte_order_mark_and_a_repeated_key_are_tolerated() -> None:
 
 def test_an_escaped_nul_is_a_character_like_any_other() -> None:
     assert body.decode(b'{"a": "\\u0000"}') == {"a": "\x00"}
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, ",{" * 300_000, '"[\\' * 100_000, "x" * (1 << 18)])
+def test_what_stands_in_a_string_is_no_value(text: str) -> None:
+    value = {"a": [text, 1, text], "b": '[{,"'}
+    assert body.decode(json.dumps(value).encode()) == value
 
 
 @given(st.binary())

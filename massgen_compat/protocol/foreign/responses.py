@@ -14,11 +14,14 @@ from pydantic_core import to_json
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
 from massgen_compat.protocol.foreign.parts import chat_content, mapping
 from massgen_compat.protocol.text import shorten
-from massgen_compat.protocol.validation import ECHO_LIMIT, missing, type_name
+from massgen_compat.protocol.validation import ECHO_LIMIT, missing, too_long, type_name
 
 _CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 _STORED: Final = ("previous_response_id", "conversation", "prompt")
 """What refers to something stored at OpenAI."""
+
+MAX_ITEMS: Final = 8192
+"""Several items can become one message, so these are more than there may be messages."""
 
 
 def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[int, ...] | None]:
@@ -42,8 +45,7 @@ def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]
         body.setdefault("verbosity", text["verbosity"])
     if mapping(text.get("format")):
         body.setdefault("response_format", _response_format(mapping(text["format"])))
-    messages = history.messages
-    origin = history.origin
+    messages, origin = history.told()
     if (instructions := body.pop("instructions", None)) is not None:
         messages = [{"role": "system", "content": instructions}, *messages]
         origin = [0, *origin]
@@ -71,38 +73,59 @@ def _response_format(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @dataclass
+class _Group:
+    """A message, its place in ``input``, and the results that stand behind it."""
+
+    message: dict[str, Any]
+    place: int
+    results: list[tuple[dict[str, Any], int]] = field(
+        default_factory=list[tuple[dict[str, Any], int]]
+    )
+
+
+@dataclass
 class _History:
     """The messages so far. A result joins its call, wherever the body has it."""
 
-    messages: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    origin: list[int] = field(default_factory=list[int])
+    groups: list[_Group] = field(default_factory=list[_Group])
+    calls: dict[str, _Group] = field(default_factory=dict[str, _Group])
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The last message, an empty one where that is a result."""
+        return self.groups[-1].message if self.groups and not self.groups[-1].results else {}
 
     def say(self, message: dict[str, Any], index: int) -> None:
-        self.messages.append(message)
-        self.origin.append(index)
+        self.groups.append(_Group(message, index))
 
-    def assistant(self, index: int) -> dict[str, Any]:
-        """The message of the assistant that a call belongs to."""
-        if not self.messages or self.messages[-1].get("role") != "assistant":
+    def call(self, call: dict[str, Any], index: int) -> None:
+        """Add a call to the message of the assistant that it belongs to."""
+        if self.last.get("role") != "assistant" or not _takes_calls(self.last):
             self.say({"role": "assistant", "content": None}, index)
-        return self.messages[-1]
+        self.last.setdefault("tool_calls", []).append(call)
+        if isinstance(call["id"], str):
+            self.calls[call["id"]] = self.groups[-1]
 
     def result(self, call_id: object, output: object, index: int) -> None:
+        """Add a result behind its call and the results that it already has; else at the end."""
         message = {"role": "tool", "tool_call_id": call_id, "content": output}
-        place = self._after(call_id)
-        self.messages.insert(place, message)
-        self.origin.insert(place, index)
+        group = self.calls.get(call_id) if isinstance(call_id, str) else None
+        if group is None:
+            self.say(message, index)
+        else:
+            group.results.append((message, index))
 
-    def _after(self, call_id: object) -> int:
-        """Behind the call and the results that it already has; else at the end."""
-        for index in range(len(self.messages) - 1, -1, -1):
-            calls = self.messages[index].get("tool_calls") or ()
-            if any(call["id"] == call_id for call in calls):
-                place = index + 1
-                while place < len(self.messages) and self.messages[place].get("role") == "tool":
-                    place += 1
-                return place
-        return len(self.messages)
+    def told(self) -> tuple[list[dict[str, Any]], list[int]]:
+        """The messages in their order, and the place of each."""
+        told = [
+            pair for group in self.groups for pair in ((group.message, group.place), *group.results)
+        ]
+        return [message for message, _ in told], [place for _, place in told]
+
+
+def _takes_calls(message: Mapping[str, Any]) -> bool:
+    """Whether a call can join the calls that the message has."""
+    return "tool_calls" not in message or isinstance(message["tool_calls"], list)
 
 
 def _history(given: object) -> _History:
@@ -117,7 +140,10 @@ def _history(given: object) -> _History:
             param="input",
             code="invalid_type",
         )
-    for index, item in enumerate(cast("Sequence[object]", given)):
+    items = cast("Sequence[object]", given)
+    if len(items) > MAX_ITEMS:
+        raise too_long("input", MAX_ITEMS, len(items))
+    for index, item in enumerate(items):
         _add(history, mapping(item), index)
     return history
 
@@ -129,7 +155,7 @@ def _add(history: _History, item: Mapping[str, Any], index: int) -> None:
             _say(history, item, index)
         case "function_call" | "custom_tool_call":
             call = _call(item, f"input[{index}]", str(sort))
-            history.assistant(index).setdefault("tool_calls", []).append(call)
+            history.call(call, index)
         case "function_call_output" | "custom_tool_call_output":
             needed = _required(item, f"input[{index}]", "call_id")
             history.result(needed["call_id"], _output(item.get("output")), index)
@@ -156,7 +182,7 @@ def _add(history: _History, item: Mapping[str, Any], index: int) -> None:
 def _say(history: _History, item: Mapping[str, Any], index: int) -> None:
     message = {key: value for key, value in item.items() if key not in {"type", "id", "status"}}
     message["content"] = chat_content(item.get("content"))
-    before = history.messages[-1] if history.messages else {}
+    before = history.last
     if message.get("role") == "assistant" and before.get("tool_calls") and "tool_calls" not in item:
         before["content"] = _joined(before.get("content"), message["content"])
     else:
