@@ -49,10 +49,15 @@ class Patience:
         self._since = monotonic()
 
     async def watch(self) -> None:
-        """Cancel the call when a timeout is over; ends with the call."""
+        """Cancel the call when a timeout is over; ends with the call.
+
+        The first piece may bring a shorter timeout than the one that is slept for, so no sleep is
+        longer than that.
+        """
+        longest = self._timeouts.between_tokens_seconds
         with self._watch:
             while (left := self._nearest()[0]) > 0:  # noqa: ASYNC110 - each piece moves the end
-                await anyio.sleep(left)
+                await anyio.sleep(min(left, longest))
             self._call.cancel()
 
     def _nearest(self) -> tuple[float, str]:

@@ -30,12 +30,14 @@ class Wire:
     """What a model does on the socket, in one phase or in all.
 
     ``reset``: the connection is reset before the first byte. ``silent``: nothing is ever sent.
-    ``tail``: what follows where the script cuts the reply; then the body ends as it should.
-    ``leaves``: after this request nobody is there any more: connections are refused.
+    ``chatters``: comments are sent, and nothing else. ``tail``: what follows where the script cuts
+    the reply; then the body ends as it should. ``leaves``: after this
+    request nobody is there any more, and connections are refused.
     """
 
     reset: bool = False
     silent: bool = False
+    chatters: bool = False
     tail: bytes | None = None
     leaves: bool = False
     phase: Phase | None = None
@@ -128,6 +130,8 @@ class Provider:
             if wire.silent:
                 await reader.read(1)
                 return False
+            if wire.chatters:
+                return await _chatter(reader, writer)
             reply = _Reply(reader, writer, raw, keep=leaving is None)
             await self._app(_scope(path), reply.receive, reply.send)
             if not reply.ended and wire.tail is not None:
@@ -141,6 +145,16 @@ class Provider:
             self._open[model] += count
             self.connections += connections
             self._changed.notify_all()
+
+
+async def _chatter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Send a comment, which says nothing, again and again, until the caller leaves."""
+    writer.write(b"HTTP/1.1 200 Said\r\ncontent-type: text/event-stream\r\n\r\n")
+    gone = asyncio.ensure_future(reader.read(1))
+    while not gone.done():
+        writer.write(b": still working\n\n")
+        await asyncio.wait([gone], timeout=0.02)
+    return False
 
 
 def _scope(path: str) -> dict[str, Any]:
