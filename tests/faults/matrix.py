@@ -23,6 +23,9 @@ MESSAGE: Final = "Blue light scatters most."
 WORDS: Final = 2
 """So many words of the message are there before what happens after the first token."""
 CUT_MESSAGE: Final = "Blue light "
+PROVIDERS_WAIT: Final = "2"
+REMEMBERED: Final = "10"
+"""Seconds for which a failure is told again without a run: the same request has to wait so long."""
 DEFAULT_TIMEOUTS: Final = Timeouts()
 
 
@@ -98,12 +101,23 @@ class Fault:
 
 def server_error(status: int, code: str) -> Error:
     """An error after which the same request may succeed."""
-    return Error(status=status, type="server_error", code=code, event=("server_error", code))
+    return Error(
+        status=status,
+        type="server_error",
+        code=code,
+        event=("server_error", code),
+        retry_after=REMEMBERED,
+    )
 
 
 def final(error: Error) -> Error:
     """The error where a retry cannot help, or pays again."""
-    return replace(error, event=("invalid_request_error", "coordination_failed"), may_retry=False)
+    return replace(
+        error,
+        event=("invalid_request_error", "coordination_failed"),
+        may_retry=False,
+        retry_after="1" if error.status == 429 else None,
+    )
 
 
 RATE: Final = Error(
@@ -111,7 +125,7 @@ RATE: Final = Error(
     type="rate_limit_error",
     code="rate_limit_exceeded",
     event=("rate_limit_exceeded", "rate_limit_exceeded"),
-    retry_after="1",
+    retry_after=REMEMBERED,
 )
 AUTHENTICATION: Final = final(server_error(502, "upstream_authentication"))
 REJECTED: Final = final(server_error(502, "upstream_rejected"))
@@ -185,7 +199,7 @@ FAULTS: Final = (
         name="429-wait",
         does="429 with `Retry-After: 2`",
         says=refusal(429, retry_after=2),
-        ends=leaving(3, replace(RATE, retry_after="2")),
+        ends=leaving(3, replace(RATE, retry_after=PROVIDERS_WAIT)),
     ),
     Fault(name="401", does="401", says=refusal(401), ends=leaving(1, AUTHENTICATION)),
     Fault(name="403", does="403", says=refusal(403), ends=leaving(1, AUTHENTICATION)),

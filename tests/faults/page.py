@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.faults.matrix import FAULTS, WHO, Answer, Error, Failure, Outcome
+from tests.faults.matrix import FAULTS, PROVIDERS_WAIT, WHO, Answer, Error, Failure, Outcome
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -74,7 +74,7 @@ def _lines() -> Iterator[str]:
         "| status | type and code | in a stream | retry | headers |",
         "|---|---|---|---|---|",
     )
-    yield from sorted({_error(each) for each in _errors()})
+    yield from sorted({_error(each) for each in _errors() if each.retry_after != PROVIDERS_WAIT})
     yield from ("", _TIMEOUTS)
 
 
@@ -107,7 +107,9 @@ def _calls(count: int) -> str:
 
 def _error(error: Error) -> str:
     event = " ".join(f"`{word}`" for word in error.event)
-    headers = "`Retry-After`: the provider's, or 1" if error.retry_after else ""
+    wait = error.retry_after
+    own = "the provider's, or " if error.status == 429 else ""
+    headers = f"`Retry-After`: {own}{wait}" if wait else ""
     retry = "yes" if error.may_retry else "no"
     if error.status < 500 and error.status != 429:
         retry = "no"

@@ -260,7 +260,7 @@ def test_a_background_request_is_held_to_its_clients_timeout_too() -> None:
 
 def client(stage: Stage) -> openai.OpenAI:
     """A client with a timeout, and with the retries that it has by default."""
-    return openai.OpenAI(base_url=f"{stage.url}/v1", api_key="unused", timeout=1.5)
+    return openai.OpenAI(base_url=f"{stage.url}/v1", api_key="unused", timeout=4)
 
 
 def post(url: str, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
