@@ -44,15 +44,25 @@ class Runs:
         self._matching: Matching[Run] = Matching()
         self._failures = FailureMemory(settings.failure_memory_seconds)
 
+    @property
+    def running(self) -> frozenset[Run]:
+        """The runs that go on."""
+        return self._places.running
+
+    @property
+    def waiting(self) -> tuple[Run, ...]:
+        """Those that wait for a place, the next one first."""
+        return self._places.waiting
+
     def drain(self) -> None:
         """Take no new runs, and turn those away that wait for a place: nothing of them is lost."""
         self.draining = True
-        for run in self._places.waiting:
+        for run in self.waiting:
             run.stop()
 
     def end(self) -> None:
         """End the runs that go on; their clients are told."""
-        for run in self._places.running:
+        for run in self.running:
             run.stop()
 
     def recall(self, identity: Identity) -> Failure | None:
