@@ -24,6 +24,7 @@ from massgen_compat.client import MassGen
 from massgen_compat.config import check
 from massgen_compat.demo import show_demo
 from massgen_compat.errors import MassGenError
+from massgen_compat.observing import Observer
 from massgen_compat.policies.report import resolved, table
 from massgen_compat.protocol.chat import parse
 from massgen_compat.protocol.parameters import UnknownParams
@@ -39,6 +40,9 @@ GOODBYE_SECONDS = 1
 """How long the clients of the runs that are ended then have to hear of it."""
 
 
+_EXTRAS = {"aiohttp": "server", "opentelemetry": "otel", "starlette": "server", "uvicorn": "server"}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code. Errors are one line on stderr, never a traceback."""
     arguments = _parser().parse_args(argv)
@@ -47,9 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MassGenError as error:
         return _fail(error.message)
     except ModuleNotFoundError as error:
-        if error.name not in {"aiohttp", "starlette", "uvicorn"}:
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
             raise
-        return _fail(f"{error.name} is not installed: pip install 'massgen-compat[server]'")
+        return _fail(f"{error.name} is not installed: pip install 'massgen-compat[{extra}]'")
     except BrokenPipeError:  # the reader, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the exit
         return FAILED
@@ -101,6 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         help="let web pages of this origin ask, `*` for all; can be repeated (default: none)",
     )
     _describe_limits(serve)
+    serve.add_argument(
+        "--otel",
+        action="store_true",
+        help="make OpenTelemetry spans and metrics; start under `opentelemetry-instrument`, which "
+        "sets up where they go",
+    )
     serve.set_defaults(command=_serve)
 
     run = commands.add_parser("run", help="ask a team one question and watch it deliberate")
@@ -255,7 +266,8 @@ def _serve(arguments: argparse.Namespace) -> int:
             f"refusing to serve on {arguments.host} without keys: set MASSGEN_COMPAT_API_KEYS, "
             "or say --no-auth"
         )
-    massgen = _massgen(arguments.teams, unknown_params=arguments.unknown_params)
+    observe = _telemetry() if arguments.otel else None
+    massgen = _massgen(arguments.teams, unknown_params=arguments.unknown_params, observe=observe)
     app = create_app(
         massgen,
         api_keys=keys,
@@ -333,10 +345,21 @@ def _log_config() -> dict[str, Any]:
     return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], **own}}
 
 
-def _massgen(paths: Sequence[Path], *, unknown_params: UnknownParams = "warn") -> MassGen:
+def _telemetry() -> Observer:
+    from massgen_compat.telemetry import OpenTelemetry  # noqa: PLC0415 - the [otel] extra
+
+    return OpenTelemetry()
+
+
+def _massgen(
+    paths: Sequence[Path],
+    *,
+    unknown_params: UnknownParams = "warn",
+    observe: Observer | None = None,
+) -> MassGen:
     if not paths:
-        return MassGen(unknown_params=unknown_params)
-    return MassGen.from_yaml(*paths, unknown_params=unknown_params)
+        return MassGen(unknown_params=unknown_params, observe=observe)
+    return MassGen.from_yaml(*paths, unknown_params=unknown_params, observe=observe)
 
 
 def _is_loopback(host: str) -> bool:

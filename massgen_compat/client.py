@@ -22,6 +22,7 @@ from massgen_compat.background import OFF, BackgroundRule, rules_with
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.errors import ConfigError, ModelNotFound
 from massgen_compat.events import RunEvent
+from massgen_compat.observing import Observer, observed
 from massgen_compat.policies import POLICIES, Policy, named
 from massgen_compat.policies import resolve as resolve_policy
 from massgen_compat.protocol.background import matching_rule
@@ -75,7 +76,8 @@ class MassGen:
     ``policies`` come before the library's own table of model policies. ``connect`` replaces the
     way to an agent's model, ``engine`` all of the execution. ``unknown_params``: whether parameters
     that the API does not have are named in a header (``warn``), left out without a word
-    (``ignore``) or refused (``reject``).
+    (``ignore``) or refused (``reject``). ``observe`` is told every event of every run
+    (``observing``).
 
     Raises ``ConfigError`` for two teams of one name, an unknown backend, policy or background
     agent, a missing key.
@@ -89,8 +91,10 @@ class MassGen:
         connect: Callable[[Agent], ModelClient] | None = None,
         engine: Engine | None = None,
         unknown_params: UnknownParams = "warn",
+        observe: Observer | None = None,
     ) -> None:
         self._unknown_params: UnknownParams = unknown_params
+        self._observe = observe
         environment = os.environ if env is None else env
         self._policies = tuple(policies)
         self._connections = Connections(environment, policy_of=self.policy_of)
@@ -113,6 +117,7 @@ class MassGen:
         connect: Callable[[Agent], ModelClient] | None = None,
         engine: Engine | None = None,
         unknown_params: UnknownParams = "warn",
+        observe: Observer | None = None,
     ) -> Self:
         """The teams of MassGen's own YAML files, each under ``massgen_compat.model`` or its stem.
 
@@ -129,6 +134,7 @@ class MassGen:
             connect=connect,
             engine=engine,
             unknown_params=unknown_params,
+            observe=observe,
         )
 
     @property
@@ -264,7 +270,8 @@ class MassGen:
     ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
         team = narrowed(team, request.narrowing)
         admit(team, request)
-        return self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
+        stream = self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
+        return observed(self._observe, team, request, stream) if self._observe else stream
 
     def _connect(self, agent: Agent) -> ModelClient:
         if agent.backend.type == "scripted":

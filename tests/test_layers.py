@@ -26,6 +26,8 @@ ALLOWED = {
     "turn": {"run"},
     "tools": {"run"},
     "events": {"run", "turn"},
+    "observing": {"run", "events"},
+    "telemetry": {"run", "events", "errors", "observing"},
     "coordination": {"run", "turn", "events"},
     "policies": {"run", "turn", "coordination", "errors"},
     "workflow": {"run", "turn", "coordination", "policies"},
@@ -73,6 +75,7 @@ ONLY_IN = {
     "httpx2": set[str](),
     "asyncio": set[str](),
     "massgen": set[str](),
+    "opentelemetry": {"massgen_compat.telemetry"},
 }
 
 
@@ -122,7 +125,8 @@ def test_the_table_of_parts_is_complete() -> None:
 def test_importing_the_library_loads_no_server_and_no_massgen() -> None:
     code = (
         "import sys, massgen_compat;"
-        "print([m for m in ('starlette', 'uvicorn', 'massgen') if m in sys.modules])"
+        "names = ('starlette', 'uvicorn', 'massgen', 'opentelemetry');"
+        "print([m for m in names if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
