@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError
-from massgen_compat.run import Agent, Backend, Limits, Message, RunRequest, Team, TeamSettings
+from massgen_compat.run import (
+    Agent,
+    Backend,
+    Limits,
+    Message,
+    Price,
+    RunRequest,
+    Team,
+    TeamSettings,
+)
 
 if TYPE_CHECKING:
     from massgen_compat.scripted import ScriptedModel
@@ -22,6 +31,7 @@ __all__ = [
     "MassGen",
     "MassGenError",
     "Message",
+    "Price",
     "RunRequest",
     "ScriptedModel",
     "Team",

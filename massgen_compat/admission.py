@@ -4,11 +4,13 @@ Said before anything is spent. Which agent presents is not known beforehand, so 
 needs every agent has to have.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from massgen_compat.capabilities import kind_of, team_inputs
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
+from massgen_compat.meter import Cost
 from massgen_compat.run import InputKind, Narrowing, RunRequest, Team
 from massgen_compat.upstream.backends import takes_custom_tools, wire_of
 from massgen_compat.upstream.parameters import unsupported
@@ -16,13 +18,30 @@ from massgen_compat.upstream.parameters import unsupported
 _Number = TypeVar("_Number", int, float, int | None, float | None)
 
 
-def admit(team: Team, request: RunRequest) -> None:
+def admit(team: Team, request: RunRequest, costs: Mapping[str, Cost | None] | None = None) -> None:
     """Raise ``InvalidRequest`` for what an agent's backend would refuse, or worse, ignore.
 
     Custom tools have to fit every agent; of the agents that answer, one has to take each part.
+    ``costs`` are by agent, see ``check_cost``.
     """
+    check_cost(team, costs or {})
     _check_tools(team, request)
     _check_parts(team, request)
+
+
+def check_cost(team: Team, costs: Mapping[str, Cost | None]) -> None:
+    """Raise ``UnsupportedParameter`` for a limit of cost where an agent's price is unknown."""
+    if team.settings.limits.max_cost is None:
+        return
+    unknown = [agent.id for agent in team.agents if costs.get(agent.id) is None]
+    if unknown:
+        param = "massgen.limits.max_cost"
+        raise UnsupportedParameter(
+            f"Unsupported parameter: '{param}' needs the prices of all agents of this model, and "
+            f"this server does not know what {', '.join(unknown[:10])} cost"
+            f"{'s'[: len(unknown) == 1]}.",
+            param=param,
+        )
 
 
 def _check_tools(team: Team, request: RunRequest) -> None:
@@ -99,6 +118,8 @@ def narrowed(team: Team, narrowing: Narrowing) -> Team:
         limits=replace(
             limits,
             max_calls=_lower(limits.max_calls, narrowing.max_calls),
+            max_tokens=_lower(limits.max_tokens, narrowing.max_tokens),
+            max_cost=_lower(limits.max_cost, narrowing.max_cost),
             deadline_seconds=_lower(limits.deadline_seconds, narrowing.deadline_seconds),
         ),
     )

@@ -22,13 +22,15 @@ from massgen_compat.background import OFF, BackgroundRule, rules_with
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.errors import ConfigError, ModelNotFound
 from massgen_compat.events import RunEvent
+from massgen_compat.meter import Cost, stated_cost
 from massgen_compat.observing import Observer, observed
 from massgen_compat.policies import POLICIES, Policy, named
 from massgen_compat.policies import resolve as resolve_policy
+from massgen_compat.prices import check_prices, quote
 from massgen_compat.protocol.background import matching_rule
 from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
 from massgen_compat.protocol.parameters import UnknownParams
-from massgen_compat.run import Agent, Narrowing, RunRequest, Team
+from massgen_compat.run import Agent, Price, RunRequest, Team, TeamSettings
 from massgen_compat.turn import ModelClient
 from massgen_compat.upstream.backends import resolve
 from massgen_compat.upstream.client import Connections
@@ -80,7 +82,9 @@ class MassGen:
     (``observing``).
 
     Raises ``ConfigError`` for two teams of one name, an unknown backend, policy or background
-    agent, a missing key.
+    agent, a missing key, and for ``max_cost`` without a price for every agent's model. Known prices
+    are those of the extra ``[prices]``; where ``connect`` or ``engine`` is given, only those that
+    a team states.
     """
 
     def __init__(
@@ -98,7 +102,11 @@ class MassGen:
         environment = os.environ if env is None else env
         self._policies = tuple(policies)
         self._connections = Connections(environment, policy_of=self.policy_of)
-        self._engine = engine or LocalEngine(connect or self._connect, self.policy_of)
+        stated_only = connect is not None or engine is not None
+        self._costs = _Costs(None if stated_only else environment)
+        self._engine = engine or LocalEngine(
+            connect or self._connect, self.policy_of, self._costs.of
+        )
         self._teams = _by_name(teams or (DEFAULT_TEAM,))
         self._background = _background(self._teams.values())
         for team in self._teams.values():
@@ -107,6 +115,8 @@ class MassGen:
         if connect is None and engine is None:
             for team in self._teams.values():
                 _check_backends(team, environment)
+        for team in self._teams.values():
+            check_prices(team, self._costs.of_team(team))
 
     @classmethod
     def from_yaml(
@@ -200,7 +210,7 @@ class MassGen:
         """
         own = self.team(request.run.team)
         team = narrowed(own, request.run.narrowing)
-        admit(team, request.run)
+        admit(team, request.run, self._costs.of_team(team))
         lost = unhonoured(team, request.run)
         rule = self.background_rule(request)
         return replace(
@@ -230,7 +240,7 @@ class MassGen:
         """
         request, team = self.admit(request), self.team(request.run.team)
         if request.background:
-            alone = Narrowing(deadline_seconds=request.run.narrowing.deadline_seconds)
+            alone = request.run.narrowing.limits_only()
             request = replace(request, run=replace(request.run, narrowing=alone))
             team = self._background[team.name]
             logger.info(
@@ -269,7 +279,7 @@ class MassGen:
         self, team: Team, request: RunRequest
     ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
         team = narrowed(team, request.narrowing)
-        admit(team, request)
+        admit(team, request, self._costs.of_team(team))
         stream = self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
         return observed(self._observe, team, request, stream) if self._observe else stream
 
@@ -279,6 +289,28 @@ class MassGen:
 
             return ScriptedModel(agent.backend.script)
         return self._connections.connect(agent)
+
+
+class _Costs:
+    """What agents' calls cost, looked up once. Without ``env`` only what their team states."""
+
+    def __init__(self, env: Mapping[str, str] | None) -> None:
+        self._env = env
+        self._found: dict[tuple[Agent, Price | None], Cost | None] = {}
+
+    def of(self, agent: Agent, settings: TeamSettings) -> Cost | None:
+        """What the agent's calls cost, if that is known."""
+        if self._env is None:
+            return stated_cost(agent, settings)
+        key = (agent, settings.prices.get(agent.model))
+        if key not in self._found:
+            found = quote(agent, settings, self._env)
+            self._found[key] = found and found.cost
+        return self._found[key]
+
+    def of_team(self, team: Team) -> dict[str, Cost | None]:
+        """The same for all agents of a team, by their ids."""
+        return {agent.id: self.of(agent, team.settings) for agent in team.agents}
 
 
 class _Typed(AsyncIterator[ChatCompletionChunk]):

@@ -4,7 +4,8 @@ MassGenError
 ├── InvalidRequest              the payload; names the parameter and what to do
 │   ├── ModelNotFound           no team of that name
 │   ├── UnsupportedParameter    known to the API, refused here
-│   └── ContextLengthExceeded   an upstream model's window is too small
+│   ├── ContextLengthExceeded   an upstream model's window is too small
+│   └── LimitExceeded           a limit of the run left no room for an answer
 ├── ConfigError                 a YAML file or a Team; names file, line and key
 │   └── EngineUnavailable       the config needs an engine that is not installed
 ├── Overloaded                  this server is full, or shuts down
@@ -71,6 +72,19 @@ class ContextLengthExceeded(InvalidRequest):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, param="messages", code="context_length_exceeded")
+
+
+class LimitExceeded(InvalidRequest):
+    """The run came to a limit of tokens or cost before there was anything to answer with."""
+
+    brief = "limit of the run reached"
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(
+            f"No agent gave an answer before the run's limit ({limit}). Ask for less at once, or "
+            "have the limit raised.",
+            code="limit_exceeded",
+        )
 
 
 class ConfigError(MassGenError):

@@ -169,6 +169,14 @@ class WinnerChosen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimited:
+    """A limit ended the run after its winner was chosen: the winning answer is the message."""
+
+    type: Literal["run_limited"] = "run_limited"
+    limit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PresentationStarted:
     """An agent was asked for the final message."""
 
@@ -237,6 +245,7 @@ RunEvent: TypeAlias = (
     | SubmissionRejected
     | AgentLeft
     | WinnerChosen
+    | RunLimited
     | PresentationStarted
     | MessageText
     | MessageRefusal

@@ -1,10 +1,11 @@
 """What a run cost and how it ended: counts calls and tokens, builds the result. No I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from massgen_compat.coordination import Seat, State, label
 from massgen_compat.errors import (
     ContextLengthExceeded,
+    LimitExceeded,
     MassGenError,
     UpstreamAuthentication,
     UpstreamMalformed,
@@ -13,6 +14,7 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from massgen_compat.meter import Cost
 from massgen_compat.run import (
     AgentUsage,
     Answer,
@@ -29,6 +31,7 @@ TELLING: tuple[type[MassGenError], ...] = (
     ContextLengthExceeded,
     UpstreamRejected,
     UpstreamMalformed,
+    LimitExceeded,
     UpstreamTimeout,
     UpstreamUnreachable,
     UpstreamRateLimited,
@@ -38,10 +41,11 @@ itself. So a run reports 429 only if every agent met one."""
 
 
 class Ledger:
-    """Counts the calls of one run."""
+    """Counts the calls of one run. ``costs``, by agent, tell what a call costs, where known."""
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, team: Team, costs: Mapping[str, Cost | None]) -> None:
         self._team = team
+        self._costs = costs
         self._calls = {agent.id: 0 for agent in team.agents}
         self._finished = {agent.id: 0 for agent in team.agents}
         self._usages: dict[str, list[Usage | None]] = {agent.id: [] for agent in team.agents}
@@ -81,9 +85,21 @@ class Ledger:
                     calls=self._calls[agent.id],
                     unreported_calls=self._calls[agent.id] - len(reported),
                     usage=_sum(reported),
+                    cost_usd=self._cost(agent.id, reported),
                 )
             )
         return tuple(rows)
+
+    def _cost(self, agent: str, reported: Sequence[Usage]) -> float | None:
+        cost = self._costs.get(agent)
+        return sum(map(cost, reported)) if cost and reported else None
+
+    def cost(self) -> float | None:
+        """The price of ``total``, or ``None`` where that or a price is unknown."""
+        reporting = [row for row in self.agents() if row.usage is not None]
+        costs = [row.cost_usd for row in reporting if row.cost_usd is not None]
+        known = self.total() is not None and len(costs) == len(reporting)
+        return sum(costs) if known else None
 
     def total(self) -> Usage | None:
         """The run's total, or ``None`` where a finished call reported nothing."""
@@ -121,13 +137,16 @@ class Ledger:
             usage=self.total(),
             visible_usage=_sum(reported) if len(reported) == len(visible) else None,
             limited_by=state.limited_by,
+            cost_usd=self.cost(),
         )
 
 
 def most_telling(failures: Sequence[MassGenError], limited_by: str | None) -> MassGenError:
     """The error of a run that has nothing to answer with."""
     causes = list(failures)
-    if limited_by:
+    if limited_by in {"max_tokens", "max_cost"}:
+        causes.append(LimitExceeded(limited_by))
+    elif limited_by:
         limit = f"No agent gave an answer before the run's limit ({limited_by})."
         causes.append(UpstreamTimeout(limit))
     if not causes:

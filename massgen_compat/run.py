@@ -4,7 +4,7 @@ Every other module speaks in these words; ``docs/`` and the errors use the same 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from massgen_compat.background import BackgroundRule
@@ -208,6 +208,8 @@ class Limits:
 
     At a limit nothing new starts and the best answer so far is the answer. ``max_calls`` counts
     model calls; unset, it follows from the team's rules (``coordination.call_bound``).
+    ``max_tokens`` counts the tokens of all calls, read and written, and ``max_cost`` what they
+    cost, in US dollars; ``meter`` says how exactly they hold.
     """
 
     max_calls: int | None = None
@@ -233,6 +235,32 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model costs: US dollars for a million tokens that it reads, or writes.
+
+    ``cached_per_million`` is for what it reads from its provider's cache; unset, that costs like
+    the rest. Raises ``ValueError`` for a negative number, and for one that is not finite.
+    """
+
+    input_per_million: float
+    output_per_million: float
+    cached_per_million: float | None = None
+
+    def __post_init__(self) -> None:
+        numbers = (self.input_per_million, self.output_per_million, self.cached_per_million)
+        if any(number is not None and not 0 <= number < float("inf") for number in numbers):
+            raise ValueError("a price is a number of US dollars, 0 or more")
+
+    def of(self, usage: "Usage") -> float:
+        """What a call with that usage costs."""
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        for_cached = self.cached_per_million
+        cost = (usage.prompt_tokens - cached) * self.input_per_million
+        cost += cached * (self.input_per_million if for_cached is None else for_cached)
+        return (cost + usage.completion_tokens * self.output_per_million) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TeamSettings:
     """How a team coordinates; the names are those of MassGen's ``orchestrator`` block.
 
@@ -242,7 +270,7 @@ class TeamSettings:
     so many steps with client tools the team decides again; ``None``: the presenter goes on alone.
     ``background_agent`` answers alone what clients send behind their user's back: an agent's id,
     ``None`` for the first agent, ``"off"`` for the whole team. ``background_rules`` come before
-    the built-in ones.
+    the built-in ones. ``prices``, by the agents' models, come before those that are known.
     """
 
     voting_sensitivity: str = "lenient"
@@ -264,6 +292,7 @@ class TeamSettings:
     trace: Trace = "status"
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price], hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +343,13 @@ class Narrowing:
     max_new_answers_per_agent: int | None = None
     reuse: bool = False
     max_calls: int | None = None
+    max_tokens: int | None = None
+    max_cost: float | None = None
     deadline_seconds: float | None = None
+
+    def limits_only(self) -> "Narrowing":
+        """The lower limits, and the team as it is."""
+        return replace(self, agents=None, max_new_answers_per_agent=None, reuse=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,6 +409,7 @@ class AgentUsage:
 
     ``usage`` sums the calls that reported; ``unreported_calls`` counts those that did not, because
     the provider sends none or the call was cancelled. A missing number is never counted as 0.
+    ``cost_usd`` is the price of what ``usage`` sums, ``None`` where the model's price is unknown.
     """
 
     agent: str
@@ -381,6 +417,7 @@ class AgentUsage:
     calls: int
     unreported_calls: int
     usage: Usage | None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -418,7 +455,8 @@ class RunResult:
 
     ``usage`` is the run's total, or ``None`` where a finished call reported none. ``visible_usage``
     is that of the calls which wrote the final messages. ``limited_by`` names the limit that ended
-    the coordination early.
+    the coordination early. ``cost_usd`` is the price of ``usage``, ``None`` where that is, or the
+    price of an agent's model is, unknown.
     """
 
     run_id: str
@@ -432,6 +470,7 @@ class RunResult:
     usage: Usage | None
     visible_usage: Usage | None
     limited_by: str | None
+    cost_usd: float | None = None
 
     @property
     def message(self) -> FinalMessage:

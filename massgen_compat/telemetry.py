@@ -38,6 +38,7 @@ from massgen_compat.events import (
     PresentationStarted,
     RunCompleted,
     RunEvent,
+    RunLimited,
     RunStarted,
     SubmissionRejected,
     TurnFinished,
@@ -203,7 +204,7 @@ class _Run:
                 self._complete(event)
             case AgentText() | AgentReasoning() | HostedToolCalled() | ParametersDropped():
                 pass
-            case VotesVoided() | WinnerChosen() | PresentationStarted():
+            case VotesVoided() | WinnerChosen() | PresentationStarted() | RunLimited():
                 pass
             case _:
                 assert_never(event)

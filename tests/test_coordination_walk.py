@@ -16,6 +16,7 @@ from massgen_compat.coordination import (
     Elapsed,
     Failed,
     GraceTimer,
+    LimitReached,
     Malformed,
     NewAnswer,
     Objection,
@@ -36,15 +37,20 @@ from massgen_compat.coordination import (
     VoteFor,
     begin,
     call_bound,
+    calls_of,
     step,
+    stop_before,
 )
 from massgen_compat.coordination.state import TRIES_PER_ROUND
 from massgen_compat.events import (
     Abstained,
     AgentLeft,
     Answered,
+    PresentationStarted,
     SubmissionRejected,
+    TurnStarted,
     VoteCast,
+    VotesVoided,
     WinnerChosen,
 )
 from massgen_compat.turn import Phase
@@ -163,10 +169,12 @@ def walk(rules: Rules) -> Walk:
         state = queue.popleft()
         here = core(state)
         check_state(state)
+        check_limit(state)
         for signal in signals(state):
             after = step(state, signal)
             transitions += 1
             check_objection(state, signal, after)
+            check_stopped(state, after)
             if after.state == state:
                 assert after.effects == ()
                 assert after.events == ()
@@ -208,7 +216,37 @@ def check_state(state: State) -> None:
             pass
 
 
-def calls_of(after: Transition) -> Callable[[Effect], int]:
+def check_limit(state: State) -> None:
+    """A limit that is counted outside ends a run in any state, as its deadline does."""
+    after, timed = step(state, LimitReached("max_tokens")), step(state, Elapsed(RunTimer()))
+    if state.stage is Stage.DONE:
+        assert after == Transition(state)
+        return
+    assert (after.state.stage, after.state.limited_by) == (Stage.DONE, "max_tokens")
+    assert replace(after.state, limited_by="deadline_seconds") == timed.state
+    assert [type(effect) for effect in after.effects] == [type(e) for e in timed.effects]
+    check_effects(state, after)
+
+
+def check_stopped(state: State, after: Transition) -> None:
+    """Whatever a transition would start: a limit ends the run before it, and what came counts."""
+    if not calls_of(after):
+        assert after.state.stage is not Stage.DONE or stop_before(after, "x", calls=0) == after
+        return
+    stopped = stop_before(after, "max_cost", calls=state.calls)
+    assert (stopped.state.stage, stopped.state.limited_by) == (Stage.DONE, "max_cost")
+    assert not calls_of(stopped)
+    assert stopped.state.calls == state.calls
+    assert not [e for e in stopped.events if isinstance(e, TurnStarted | PresentationStarted)]
+    brought = Answered | VoteCast | VotesVoided | Abstained | AgentLeft | SubmissionRejected
+    for event in after.events:
+        assert event in stopped.events or not isinstance(event, brought)
+    (end,) = [e for e in stopped.effects if isinstance(e, Complete | Abort)]
+    check_end(stopped.state, end)
+    assert [seat.answer for seat in stopped.state.seats] == [s.answer for s in after.state.seats]
+
+
+def number_of_calls(after: Transition) -> Callable[[Effect], int]:
     """How many model calls an effect starts."""
 
     def calls(effect: Effect) -> int:
@@ -221,7 +259,9 @@ def calls_of(after: Transition) -> Callable[[Effect], int]:
 
 def check_effects(before: State | None, after: Transition) -> None:
     asked = [e for e in after.effects if isinstance(e, StartTurn | CorrectTurn | RepairMessages)]
-    assert after.state.calls - (before.calls if before else 0) == sum(map(calls_of(after), asked))
+    assert after.state.calls - (before.calls if before else 0) == sum(
+        map(number_of_calls(after), asked)
+    )
     ends = [e for e in after.effects if isinstance(e, Complete | Abort)]
     newly_done = after.state.stage is Stage.DONE and (
         before is None or before.stage is not Stage.DONE

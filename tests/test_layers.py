@@ -34,12 +34,14 @@ ALLOWED = {
     "capabilities": {"run", "policies", "upstream"},
     "prompts": {"run", "turn", "coordination", "workflow", "policies", "capabilities"},
     "formats": {"run"},
-    "admission": {"run", "errors", "upstream", "capabilities"},
+    "meter": {"run", "turn", "errors"},
+    "prices": {"run", "errors", "meter", "upstream"},
+    "admission": {"run", "errors", "upstream", "capabilities", "meter"},
     "presentation": {"run", "turn", "events", "tools", "formats"},
-    "ledger": {"run", "turn", "coordination", "errors", "policies", "presentation"},
+    "ledger": {"run", "turn", "coordination", "errors", "policies", "presentation", "meter"},
     "engine": {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
-        "policies", "tools", "presentation", "formats", "aside",
+        "policies", "tools", "presentation", "formats", "aside", "meter",
     },
     "protocol": {"run", "turn", "events", "errors", "background", "formats"},
     "upstream": {"run", "turn", "errors", "policies", "aside"},
@@ -48,7 +50,7 @@ ALLOWED = {
     "doctor": {"errors"},
     "config": {
         "run", "turn", "errors", "upstream", "scripted", "policies", "background",
-        "capabilities",
+        "capabilities", "prices",
     },
 }  # fmt: skip
 """For each part of the package, the parts that it may import. The rest may import anything."""
@@ -65,6 +67,7 @@ PURE = (
     "capabilities",
     "workflow",
     "prompts",
+    "meter",
 )
 IMPURE = {"anyio", "asyncio", "openai", "time", "random", "os", "logging", "socket", "secrets"}
 
@@ -140,6 +143,7 @@ def test_the_public_names_are_these() -> None:
         "MassGen",
         "MassGenError",
         "Message",
+        "Price",
         "RunRequest",
         "ScriptedModel",
         "Team",

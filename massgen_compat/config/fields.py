@@ -9,6 +9,7 @@ from massgen_compat.config.tree import Node
 from massgen_compat.errors import ConfigError
 
 LONGEST_SECONDS = 1e9
+MOST_DOLLARS = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,17 @@ class Fields:
             self.refuse(key, "must be a number of seconds")
         if not least <= node.value <= LONGEST_SECONDS:
             self.refuse(key, f"must be from {least:g} to {LONGEST_SECONDS:g} seconds")
+        return float(node.value)
+
+    def dollars(self, key: str, *, least: float = 0.0) -> float | None:
+        """An amount of US dollars."""
+        node = self.node_of(key)
+        if node is None:
+            return None
+        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+            self.refuse(key, "must be a number of US dollars")
+        if not least <= node.value <= MOST_DOLLARS:
+            self.refuse(key, f"must be from {least:g} to {MOST_DOLLARS:g} US dollars")
         return float(node.value)
 
     def choice(self, key: str, allowed: Iterable[str]) -> str | None:

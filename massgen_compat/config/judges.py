@@ -105,10 +105,3 @@ def judge_engine(node: Node, _agent: AgentOutline | None) -> tuple[Level, str] |
     if node.value == "massgen":
         return ERROR, "`engine: massgen` is not available in this version; only `local` is"
     return None
-
-
-def judge_unavailable(node: Node, _agent: AgentOutline | None) -> tuple[Level, str] | None:
-    """Settings of later versions are refused, never silently ignored."""
-    if node.value is None:
-        return IGNORED, "not set"
-    return None

@@ -33,7 +33,6 @@ from massgen_compat.config.judges import (
     judge_memory,
     judge_scripted_only,
     judge_sensitivity,
-    judge_unavailable,
 )
 
 
@@ -51,7 +50,6 @@ def _rows(level: Level, note: str, names: str) -> dict[str, Row]:
 
 
 _NLIP: Final = _rows(NEEDS_MASSGEN, "agents talk through NLIP, with tools", "nlip enable_nlip")
-_LATER: Final = Row(ERROR, "not available in this version; remove it", judge_unavailable)
 _CONVERSATION: Final = "the conversation that the client sends is the memory"
 _MEMORY: Final = Row(IGNORED, _CONVERSATION, judge_memory)
 _VOTING: Final = Row(HONOURED, "when an answer counts as good enough", judge_sensitivity)
@@ -296,6 +294,7 @@ _OWN: Final = {
         "background_agent",
     ),
     **_rows(IGNORED, "no rules of its own", "background_rules"),
+    **_rows(HONOURED, "what models cost, where it is not known or not true", "prices"),
 }
 
 _OWN_RULE: Final = {
@@ -316,9 +315,9 @@ _OWN_RULE: Final = {
 
 _OWN_LIMITS: Final = {
     **_rows(HONOURED, "bounds the model calls of a run", "max_calls"),
+    **_rows(HONOURED, "bounds the tokens of a run, read and written", "max_tokens"),
+    **_rows(HONOURED, "bounds the cost of a run, in US dollars", "max_cost"),
     **_rows(HONOURED, "bounds the run, in seconds", "deadline_seconds"),
-    "max_tokens": _LATER,
-    "max_cost": _LATER,
 }
 
 _OWN_TIMEOUTS: Final = {

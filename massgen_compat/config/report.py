@@ -16,6 +16,7 @@ from massgen_compat.config.team import build_team
 from massgen_compat.errors import ConfigError, EngineUnavailable
 from massgen_compat.policies import named
 from massgen_compat.policies.report import changes
+from massgen_compat.prices import Quote, quote, without_price
 from massgen_compat.run import Team
 from massgen_compat.upstream.backends import resolve as resolve_backend
 
@@ -39,7 +40,8 @@ class CheckReport:
     """What was found in a file. ``error`` is what ``load`` would raise; without it, all is well.
 
     ``outline`` is ``None`` where the file could not be read as YAML. ``missing`` says what the
-    environment lacks for serving it: the file itself is none the worse for that.
+    environment lacks for serving it: the file itself is none the worse for that. ``prices`` are
+    those of the agents, where the file can be loaded; ``None`` is an unknown one.
     """
 
     file: str
@@ -48,6 +50,7 @@ class CheckReport:
     findings: tuple[Finding, ...]
     error: str | None
     missing: tuple[str, ...] = ()
+    prices: tuple[str | None, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -75,6 +78,7 @@ class CheckReport:
             "missing": self.missing,
             "model": self.outline.model if self.outline else None,
             "agents": [asdict(agent) for agent in agents],
+            "prices": self.prices,
             "counts": self.counts,
             "findings": [asdict(finding) for finding in self.findings],
         }
@@ -99,6 +103,7 @@ def check_text(text: str, env: Mapping[str, str], where: str) -> CheckReport:
     problems, team = _problems(reading, env, where)
     needs_massgen = any(isinstance(problem, EngineUnavailable) for problem in problems)
     findings = reading.findings
+    quotes = _quotes(team, env) if team and not problems else ()
     for problem in problems:
         findings = _with_problem(findings, problem)
     return CheckReport(
@@ -107,12 +112,19 @@ def check_text(text: str, env: Mapping[str, str], where: str) -> CheckReport:
         outline=reading.outline,
         findings=findings,
         error=problems[0].message if problems else None,
-        missing=_missing(team, env) if team and not problems else (),
+        missing=_missing(team, reading.outline, env, quotes) if team and not problems else (),
+        prices=tuple(quoted and str(quoted) for quoted in quotes),
     )
 
 
-def _missing(team: Team, env: Mapping[str, str]) -> tuple[str, ...]:
-    """What would keep the team's backends from being reached: keys, URLs."""
+def _quotes(team: Team, env: Mapping[str, str]) -> tuple[Quote | None, ...]:
+    return tuple(quote(agent, team.settings, env) for agent in team.agents)
+
+
+def _missing(
+    team: Team, outline: Outline, env: Mapping[str, str], quotes: Iterable[Quote | None]
+) -> tuple[str, ...]:
+    """What would keep the team from being served: keys, URLs, and prices for ``max_cost``."""
     lacking: list[str] = []
     for agent in team.agents:
         try:
@@ -120,6 +132,12 @@ def _missing(team: Team, env: Mapping[str, str]) -> tuple[str, ...]:
                 resolve_backend(agent.backend, env)
         except ConfigError as error:
             lacking.append(f"agent {agent.id!r}: {error.message}")
+    if team.settings.limits.max_cost is not None:
+        lacking += [
+            without_price(agent.id, agent.model)
+            for agent, quoted in zip(outline.agents, quotes, strict=True)
+            if quoted is None
+        ]
     return tuple(lacking)
 
 
@@ -169,6 +187,10 @@ def _lines(report: CheckReport) -> Iterator[str]:
         yield from _columns(rows or [("none",)])
         for name in dict.fromkeys(agent.policy for agent in report.outline.agents):
             yield from _policy_lines(name)
+    if report.outline and report.prices:
+        yield "prices:"
+        named = zip(report.outline.agents, report.prices, strict=True)
+        yield from _columns((agent.id, price or "unknown") for agent, price in named)
     if report.missing:
         yield f"Still to set: {len(report.missing)}"
         yield from (f"  {each}" for each in report.missing)

@@ -12,6 +12,7 @@ from massgen_compat.config.fields import Fields
 from massgen_compat.config.judges import SENSITIVITIES
 from massgen_compat.config.keys import PARAMETERS
 from massgen_compat.config.outline import APIS, DEFAULT_MODELS, MASSGEN_TYPES, agent_nodes
+from massgen_compat.config.prices import prices
 from massgen_compat.config.tree import Node
 from massgen_compat.errors import ConfigError
 from massgen_compat.run import (
@@ -59,6 +60,7 @@ def build_team(tree: Node, env: Mapping[str, str], where: str) -> Team:
         _settings(root, own),
         background_agent=background_agent(own, [agent.id for agent in agents]),
         background_rules=background_rules(own),
+        prices=prices(own, [agent.model for agent in agents]),
     )
     try:
         return Team(own.text("model") or PurePath(where).stem, agents, settings=settings)
@@ -262,7 +264,12 @@ def _limits(own: Fields, timeouts: Fields) -> Limits:
     """``deadline_seconds: null`` means none; MassGen's timeout holds where the key is absent."""
     limits = own.inner("limits")
     deadline = limits.seconds("deadline_seconds")
-    bounds = Limits(max_calls=limits.whole("max_calls"), deadline_seconds=deadline)
+    bounds = Limits(
+        max_calls=limits.whole("max_calls"),
+        max_tokens=limits.whole("max_tokens"),
+        max_cost=limits.dollars("max_cost", least=1e-6),
+        deadline_seconds=deadline,
+    )
     if "deadline_seconds" in limits.node.fields:
         return bounds
     timeout = timeouts.seconds("orchestrator_timeout_seconds")

@@ -10,6 +10,7 @@ An agent's *round* is one stretch of work that ends in a decision; everything th
 carries its round, and what comes from an older round is ignored.
 """
 
+from massgen_compat.coordination.limits import CallEffect, calls_of, stop_before
 from massgen_compat.coordination.rules import answers_by_rank, begin, step
 from massgen_compat.coordination.state import (
     Abort,
@@ -51,6 +52,7 @@ from massgen_compat.coordination.state import (
 __all__ = [
     "Abort",
     "Began",
+    "CallEffect",
     "CancelTurn",
     "Complete",
     "CorrectTurn",
@@ -84,6 +86,8 @@ __all__ = [
     "answers_by_rank",
     "begin",
     "call_bound",
+    "calls_of",
     "label",
     "step",
+    "stop_before",
 ]

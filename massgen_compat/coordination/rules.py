@@ -43,6 +43,7 @@ from massgen_compat.events import (
     Answered,
     PresentationStarted,
     RunEvent,
+    RunLimited,
     SubmissionRejected,
     TurnStarted,
     VoteCast,
@@ -268,7 +269,10 @@ def _present(state: State) -> Transition:
         state.living, key=lambda seat: rank.index(seat.agent) if seat.agent in rank else len(rank)
     )
     if order and state.calls + state.rules.presentations > state.rules.call_limit:
-        state, order = replace(state, limited_by="max_calls"), []
+        limited = replace(state, limited_by="max_calls")
+        if state.winner:
+            return Transition(limited, (), _told("max_calls")).then(_complete_with_answer)
+        return _abort(limited, "max_calls")
     if not order:
         return _complete_with_answer(state) if state.winner else _abort(state, state.limited_by)
     presenter = order[0]
@@ -295,10 +299,17 @@ def _attend(state: State, signal: Signal) -> Transition:
 
 def _repair(state: State, agent: str, number: int, messages: int) -> Transition:
     """Messages without the format that was asked for get one more try; then an answer has to do."""
-    if state.repaired or state.calls + messages > state.rules.call_limit:
-        return _complete(replace(state, presenter=None), Complete("unfit"))
+    if state.repaired:
+        return unfit(state)
+    if state.calls + messages > state.rules.call_limit:
+        return unfit(replace(state, limited_by="max_calls"))
     state = replace(state, repaired=True, calls=state.calls + messages)
     return Transition(state, (RepairMessages(agent, number),))
+
+
+def unfit(state: State) -> Transition:
+    """The end of a run whose messages lack what was asked for and are not tried again."""
+    return _complete(replace(state, presenter=None), Complete("unfit"))
 
 
 def _stop(state: State, limit: str) -> Transition:
@@ -310,8 +321,13 @@ def _stop(state: State, limit: str) -> Transition:
     if state.began:
         return stopped.then(lambda state: _complete(state, Complete("cut")))
     if state.winner:
-        return stopped.then(_complete_with_answer)
+        told = stopped.then(lambda state: Transition(state, (), _told(limit)))
+        return told.then(_complete_with_answer)
     return stopped.then(lambda state: _abort(state, limit))
+
+
+def _told(limit: str) -> tuple[RunEvent, ...]:
+    return (RunLimited(limit=limit),)
 
 
 def _complete(state: State, outcome: Complete) -> Transition:

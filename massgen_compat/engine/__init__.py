@@ -13,9 +13,11 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from massgen_compat.coordination import Rules
 from massgen_compat.engine.driver import Driver
+from massgen_compat.engine.listening import Equipment
 from massgen_compat.events import RunEvent
+from massgen_compat.meter import Cost, stated_cost
 from massgen_compat.policies import DEFAULT, Policy
-from massgen_compat.run import Agent, NamedTool, RunRequest, Team
+from massgen_compat.run import Agent, NamedTool, RunRequest, Team, TeamSettings
 from massgen_compat.tools import presenter_of
 from massgen_compat.turn import ModelClient
 
@@ -89,16 +91,19 @@ def rules_of(
 class LocalEngine:
     """Runs teams in this process.
 
-    ``connect`` gives the model behind an agent, ``policy_of`` the policy that the agent is under.
+    ``connect`` gives the model behind an agent, ``policy_of`` the policy that the agent is under,
+    ``cost_of`` what its calls cost, by the team's settings, where that is known.
     """
 
     def __init__(
         self,
         connect: Callable[[Agent], ModelClient],
         policy_of: Callable[[Agent], Policy] = lambda _: DEFAULT,
+        cost_of: Callable[[Agent, TeamSettings], Cost | None] = stated_cost,
     ) -> None:
         self._connect = connect
         self._policy_of = policy_of
+        self._cost_of = cost_of
 
     @asynccontextmanager
     async def stream(
@@ -107,6 +112,7 @@ class LocalEngine:
         """See ``Engine.stream``."""
         models = {agent.id: self._connect(agent) for agent in team.agents}
         policies = {agent.id: self._policy_of(agent) for agent in team.agents}
+        costs = {agent.id: self._cost_of(agent, team.settings) for agent in team.agents}
         events, reader = anyio.create_memory_object_stream[RunEvent](EVENT_BUFFER)
         place = presenter_of(team, request.messages)
         driver = Driver(
@@ -115,8 +121,7 @@ class LocalEngine:
             run_id=run_id,
             rules=rules_of(team, policies, request, resumed_by=place),
             resumed=place is not None and len(team.agents) > 1,
-            models=models,
-            policies=policies,
+            equipment=Equipment(models, policies, costs),
             events=events,
         )
         with events, reader:

@@ -5,10 +5,10 @@ It is dull on purpose: every rule of the coordination stands in ``coordination``
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 import anyio
 import anyio.lowlevel
@@ -18,6 +18,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from massgen_compat.aside import aside
 from massgen_compat.coordination import (
     Abort,
+    CallEffect,
     CancelTurn,
     Complete,
     CorrectTurn,
@@ -35,24 +36,29 @@ from massgen_compat.coordination import (
     Transition,
     answers_by_rank,
     begin,
+    calls_of,
     step,
+    stop_before,
 )
-from massgen_compat.engine.patience import Patience
-from massgen_compat.engine.presenting import Hear, Presenter
-from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed, UpstreamTimeout
+from massgen_compat.engine.listening import Equipment, Listener
+from massgen_compat.engine.presenting import Presenter
+from massgen_compat.errors import (
+    LimitExceeded,
+    MassGenError,
+    UpstreamMalformed,
+    UpstreamTimeout,
+)
 from massgen_compat.events import (
     AgentReasoning,
     AgentText,
     HostedToolCalled,
-    ParametersDropped,
     RunCompleted,
     RunEvent,
     RunStarted,
-    TurnFinished,
 )
 from massgen_compat.formats import parameter
 from massgen_compat.ledger import Ledger, most_telling
-from massgen_compat.policies import Policy
+from massgen_compat.meter import Meter
 from massgen_compat.policies.request import stronger
 from massgen_compat.presentation import Presentation
 from massgen_compat.prompts import (
@@ -71,7 +77,6 @@ from massgen_compat.turn import (
     HOP_HEADER,
     CallPiece,
     HostedToolUsed,
-    ModelClient,
     Phase,
     ReasoningPiece,
     RefusalPiece,
@@ -107,20 +112,30 @@ class Driver:
         run_id: str,
         rules: Rules,
         resumed: bool,
-        models: dict[str, ModelClient],
-        policies: Mapping[str, Policy],
+        equipment: Equipment,
         events: MemoryObjectSendStream[RunEvent],
     ) -> None:
         self.error: MassGenError | None = None
         self._team = team
         self._request = request
         self._run_id = run_id
-        self._models = models
-        self._policies = policies
+        self._policies = equipment.policies
         self._events = events
         self._watched = (request.trace or team.settings.trace) == "full"
         self._names = ToolNames.beside(request.tools)
         self._resumed = resumed
+        self._ledger = Ledger(team, equipment.costs)
+        self._meter = Meter(team.settings.limits, equipment.costs)
+        listener = Listener(
+            equipment.models,
+            self._ledger,
+            self._meter,
+            timeouts=team.settings.timeouts,
+            start=self._start,
+            emit=self._emit,
+            signal=self._send,
+        )
+        self._listen = listener.listen
         self._presentation = Presentation(team, request, lambda: secrets.token_hex(12))
         self._presenter = Presenter(
             request,
@@ -130,12 +145,9 @@ class Driver:
             emit=self._emit,
             signal=self._send,
         )
-        self._ledger = Ledger(team)
         self._failures: list[MassGenError] = []
-        self._told_drops: set[tuple[str, str]] = set()
         self._ending: Complete | Abort = Abort()
         self._desks: dict[str, _Desk] = {}
-        self._in_turn = anyio.Lock()
         self._first = begin(rules)
         self._state = self._first.state
 
@@ -153,7 +165,8 @@ class Driver:
                     self.error = most_telling(self._failures, limited_by)
                     # What a provider did not answer in time it may have worked on all the same.
                     late = isinstance(self.error, UpstreamTimeout) and self._ledger.asked
-                    self.error.spent = self._ledger.spent or late
+                    cut = isinstance(self.error, LimitExceeded) and self._ledger.asked
+                    self.error.spent = self._ledger.spent or late or cut
 
     async def _set_up(self) -> None:
         """Make the desks. One at a time: a long conversation takes a while, and others wait."""
@@ -172,40 +185,70 @@ class Driver:
         return conversation(self._team, agent, asked.messages, policy, asked.tools, asked.format)
 
     async def _coordinate(self) -> None:
-        sender, signals = anyio.create_memory_object_stream[Signal](4 * len(self._models) + 4)
+        sender, signals = anyio.create_memory_object_stream[Signal](4 * len(self._policies) + 4)
         with sender, signals:
             async with anyio.create_task_group() as tasks:
                 self._tasks: TaskGroup = tasks
                 self._signals = sender
                 await self._apply(self._first)
                 while self._state.stage is not Stage.DONE:
-                    await self._apply(step(self._state, await signals.receive()))
+                    calls = self._state.calls
+                    await self._apply(step(self._state, await signals.receive()), calls)
                 tasks.cancel_scope.cancel()
 
-    async def _apply(self, transition: Transition) -> None:
-        """Tell first, then do: nothing that a new turn says can overtake its own announcement."""
+    async def _apply(self, transition: Transition, calls: int = 0) -> None:
+        """Tell first, then do: nothing that a new turn says can overtake its own announcement.
+
+        What does not fit in the limits of tokens and cost is not begun. ``calls`` were made before.
+        """
         self._state = transition.state
+        for effect in transition.effects:
+            if isinstance(effect, CancelTurn):
+                self._desks[effect.agent].scope.cancel()
+        planned: dict[str, Sequence[int]] = {}
+        for effect in calls_of(transition):
+            planned[effect.agent] = self._prepare(effect)
+        if limit := self._meter.refused(planned):
+            transition = stop_before(transition, limit, calls=calls)
+            self._state = transition.state
+        else:
+            self._meter.reserve(planned)
         for event in transition.events:
             await self._emit(event)
         for effect in transition.effects:
             self._perform(effect)
 
-    def _perform(self, effect: Effect) -> None:
+    def _prepare(self, effect: CallEffect) -> Sequence[int]:
+        """Lay the request of a turn on the desk; the sizes of the prompts of its calls."""
+        desk, policy = self._desks[effect.agent], self._policies[effect.agent]
         match effect:
             case StartTurn(agent, number, phase):
                 self._open_round(agent)
-                self._ask(agent, number, phase)
+                desk.request = self._request_of(agent, number, phase)
             case CorrectTurn(agent, number, phase):
-                desk, policy = self._desks[agent], self._policies[agent]
                 desk.messages = corrected(
                     desk.messages, desk.reply, effect, self._state, self._names, policy
                 )
-                self._ask(agent, number, phase, effect)
-            case RepairMessages(agent):
+                desk.request = self._request_of(agent, number, phase, effect)
+            case RepairMessages():
+                pass
+        if desk.request is None:
+            return ()
+        if desk.request.phase is not Phase.PRESENT:
+            return (self._meter.prompt(desk.request),)
+        drafts = [draft for draft in self._presentation.drafts if draft.pending]
+        written = [draft.reply.text if draft.reply else "" for draft in drafts]
+        return [self._meter.prompt(desk.request, text) for text in written]
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case StartTurn(agent) | CorrectTurn(agent) | RepairMessages(agent):
                 desk = self._desks[agent]
                 desk.scope = anyio.CancelScope()
                 if desk.request is not None:
-                    self._tasks.start_soon(self._present, desk.request, desk.scope)
+                    presents = desk.request.phase is Phase.PRESENT
+                    act = self._present if presents else self._turn
+                    self._tasks.start_soon(act, desk.request, desk.scope)
             case CancelTurn(agent):
                 self._desks[agent].scope.cancel()
             case StartTimer(timer, seconds):
@@ -228,10 +271,11 @@ class Driver:
                 desk.stable, self._team, self._state, agent, self._names, policy, tools
             )
 
-    def _ask(self, agent: str, number: int, phase: Phase, order: CorrectTurn | None = None) -> None:
-        """Start a model call. ``order`` is the correction that it answers, if it does."""
+    def _request_of(
+        self, agent: str, number: int, phase: Phase, order: CorrectTurn | None = None
+    ) -> TurnRequest:
+        """A turn as a request. ``order`` is the correction that it answers, if it does."""
         desk, policy = self._desks[agent], self._policies[agent]
-        desk.scope = anyio.CancelScope()
         tools = workflow_tools(self._state, agent, self._names, policy)
         params = dict(self._request.agent_params)
         presenting = phase is Phase.PRESENT
@@ -262,10 +306,7 @@ class Driver:
             timeouts=self._team.settings.timeouts,
             headers={HOP_HEADER: str(self._request.hops + 1)},
         )
-        if policy.prepare is not None:
-            request = policy.prepare(request)
-        desk.request = request
-        self._tasks.start_soon(self._present if presenting else self._turn, request, desk.scope)
+        return request if policy.prepare is None else policy.prepare(request)
 
     async def _time(self, timer: Timer, seconds: float) -> None:
         await anyio.sleep(seconds)
@@ -301,51 +342,6 @@ class Driver:
             )
             complete = reply.finish_reason not in {"length", "content_filter"}
             await self._send(Replied(agent, number, decisions, desk.text, complete))
-
-    async def _listen(self, request: TurnRequest, hear: Hear) -> Reply:
-        """Pass on what the model says; return its reply. Raises what ended it otherwise."""
-        async with self._in_turn:  # to write a long request takes a while, and others wait
-            pass
-        self._ledger.called(request.agent)
-        reply: Reply | None = None
-        patience = Patience(self._team.settings.timeouts)
-        self._tasks.start_soon(patience.watch)
-        try:
-            with patience.bound():
-                async with self._models[request.agent].stream(request) as pieces:
-                    async for piece in pieces:
-                        patience.heard()
-                        if isinstance(piece, Reply):
-                            reply = piece
-                        else:
-                            self._ledger.heard()
-                            await hear(piece)
-                        patience.waits()
-            if reply is None:
-                raise UpstreamMalformed("the model's stream ended without a reply")
-        except UpstreamError as error:
-            error.agent = request.agent
-            raise
-        self._ledger.finished(request.agent, reply)
-        await self._tell_drops(request.agent, reply.dropped)
-        await self._emit(
-            TurnFinished(
-                agent=request.agent,
-                round=request.round,
-                phase=request.phase,
-                usage=reply.usage,
-                model=reply.model,
-                effort=reply.effort,
-                effort_asked=reply.effort_asked,
-            )
-        )
-        return reply
-
-    async def _tell_drops(self, agent: str, dropped: tuple[str, ...]) -> None:
-        news = tuple(name for name in dropped if (agent, name) not in self._told_drops)
-        if news:
-            self._told_drops.update((agent, name) for name in news)
-            await self._emit(ParametersDropped(agent=agent, parameters=news))
 
     async def _hear_aside(self, request: TurnRequest, piece: TurnEvent) -> None:
         match piece:
@@ -385,6 +381,9 @@ class Driver:
         error.agent = next((d.agent for d in self._presentation.drafts if d.agent), None)
         error.spent = True
         return error
+
+    def _start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.start_soon(task)
 
     async def _send(self, signal: Signal) -> None:
         await self._signals.send(signal)

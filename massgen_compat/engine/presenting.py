@@ -8,6 +8,7 @@ import anyio
 import anyio.to_thread
 
 from massgen_compat.coordination import Began, Failed, Malformed, Presented, Signal
+from massgen_compat.engine.listening import Hear
 from massgen_compat.errors import MassGenError, UpstreamMalformed
 from massgen_compat.events import MessageText, RunEvent
 from massgen_compat.formats import fault
@@ -16,7 +17,6 @@ from massgen_compat.prompts import repair_messages
 from massgen_compat.run import FinalMessage, OutputFormat, RunRequest
 from massgen_compat.turn import Reply, TurnEvent, TurnRequest
 
-Hear = Callable[[TurnEvent], Awaitable[None]]
 Listen = Callable[[TurnRequest, Hear], Awaitable[Reply]]
 
 

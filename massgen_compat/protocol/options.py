@@ -22,6 +22,8 @@ class LimitOptions(_Closed):
     """Limits of the run that are lower than the team's."""
 
     max_calls: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    max_cost: Annotated[float, Field(ge=1e-6, le=1e9)] | None = None
     deadline_seconds: Annotated[float, Field(ge=0.001, le=86_400.0)] | None = None
 
 
@@ -48,6 +50,8 @@ class MassgenOptions(_Closed):
             max_new_answers_per_agent=team.max_new_answers_per_agent,
             reuse=team.final_answer_strategy is not None,
             max_calls=limits.max_calls,
+            max_tokens=limits.max_tokens,
+            max_cost=limits.max_cost,
             deadline_seconds=limits.deadline_seconds,
         )
 

@@ -21,6 +21,7 @@ from massgen_compat.events import (
     PresentationStarted,
     RunCompleted,
     RunEvent,
+    RunLimited,
     RunStarted,
     SubmissionRejected,
     TurnFinished,
@@ -135,6 +136,8 @@ def _status(event: RunEvent) -> str | None:
             return _with_reason(f"{event.agent} left the run", event.reason)
         case WinnerChosen():
             return _chosen(event)
+        case RunLimited():
+            return f"The run was limited by {event.limit}: the answer is the message as it stands."
         case PresentationStarted():
             return f"{event.agent} writes the final message."
         case HostedToolCalled():

@@ -36,6 +36,7 @@ def massgen_object(result: RunResult, background: str | None = None) -> dict[str
             for vote in result.votes
         ],
         "limited_by": result.limited_by,
+        "cost_usd": _dollars(result.cost_usd),
         "agents": [_agent(agent) for agent in result.agents],
     }
     return {**told, "background": background} if background else told
@@ -49,7 +50,13 @@ def _agent(spent: AgentUsage) -> dict[str, Any]:
         "calls": spent.calls,
         "unreported_calls": spent.unreported_calls,
         "usage": usage and _usage(usage, reasoning_tokens=usage.reasoning_tokens),
+        "cost_usd": _dollars(spent.cost_usd),
     }
+
+
+def _dollars(cost: float | None) -> float | None:
+    """An amount without the noise of binary fractions."""
+    return None if cost is None else round(cost, 12)
 
 
 def _usage(usage: Usage, *, reasoning_tokens: int) -> dict[str, Any]:

@@ -134,12 +134,7 @@ def resolve(backend: Backend, env: Mapping[str, str]) -> Endpoint:
 
     Raises ``ConfigError`` for an unknown type, and for a missing key or URL, with what to set.
     """
-    row = BACKENDS.get(backend.type)
-    if row is None:
-        raise ConfigError(
-            f"backend type {backend.type!r} has no OpenAI-compatible endpoint; "
-            f"use one of {', '.join(sorted(BACKENDS))}"
-        )
+    row = _row(backend)
     url = _base_url(backend, row, env)
     key = _key(backend, row, url, env)
     api = backend.api or row.api
@@ -161,12 +156,27 @@ def wire_of(backend: Backend) -> Api | None:
     return backend.api or (row.api if row else None)
 
 
+def base_url(backend: Backend, env: Mapping[str, str]) -> str:
+    """The URL that the backend's requests go to. Raises ``ConfigError`` where there is none."""
+    return _base_url(backend, _row(backend), env)
+
+
 def takes_custom_tools(agent: Agent) -> bool:
     """Whether the agent's backend takes tools of free text: OpenAI's own do, and scripts."""
     if agent.backend.type == "scripted":
         return True
     row = BACKENDS.get(agent.backend.type)
     return row is not None and row.custom_tools
+
+
+def _row(backend: Backend) -> BackendType:
+    row = BACKENDS.get(backend.type)
+    if row is None:
+        raise ConfigError(
+            f"backend type {backend.type!r} has no OpenAI-compatible endpoint; "
+            f"use one of {', '.join(sorted(BACKENDS))}"
+        )
+    return row
 
 
 def _base_url(backend: Backend, row: BackendType, env: Mapping[str, str]) -> str:

@@ -170,8 +170,6 @@ def test_a_key_of_a_team_means(case: Global) -> None:
     "setting",
     [
         "engine: massgen",
-        "limits: {max_tokens: 1000}",
-        "limits: {max_cost: 0.5}",
     ],
 )
 def test_what_this_version_does_not_have_is_refused(setting: str) -> None:

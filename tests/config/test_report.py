@@ -14,6 +14,8 @@ from massgen_compat.config.keys import SECTIONS
 from massgen_compat.errors import ConfigError
 from massgen_compat.policies import resolve
 from massgen_compat.policies.report import changes
+from massgen_compat.prices import quote
+from massgen_compat.run import Agent, TeamSettings
 
 TEXT = """\
 agents:
@@ -29,6 +31,7 @@ NO_KEY = (
     "agent 'ada': backend type 'openai' has no key: set OPENAI_API_KEY, or `api_key:` in the "
     "backend block"
 )
+PRICE = str(quote(Agent("ada", model="gpt-5.2"), TeamSettings(), {}))
 ENV = {"MODEL": "of-the-environment", "KEY": "sk-of-the-environment"}
 
 
@@ -41,6 +44,9 @@ def test_a_report_for_a_terminal() -> None:
         "  ben  groq    ${MODEL}  chat       policy default",
         "policy gpt-5.2:",
         *(f"  {line}" for line in changes(resolve("gpt-5.2"))),
+        "prices:",
+        f"  ada  {PRICE}",
+        "  ben  unknown",
         "Still to set: 1",
         f"  {NO_KEY}",
         "Ignored: 3",
@@ -83,6 +89,7 @@ def test_a_report_as_json() -> None:
                 "inputs": [],
             },
         ],
+        "prices": [PRICE, None],
         "counts": {"error": 0, "needs_massgen": 0, "ignored": 3, "honoured": 8},
     }
     assert findings[0] == {
@@ -97,6 +104,21 @@ def test_a_report_as_json() -> None:
 def test_a_report_shows_nothing_of_the_environment() -> None:
     report = check_text(TEXT, ENV, "team.yaml")
     assert "of-the-environment" not in report.text() + report.to_json()
+
+
+def test_a_report_says_which_prices_a_limit_of_cost_still_needs() -> None:
+    limited = f"{TEXT}  limits: {{max_cost: 0.5}}\n"
+    report = check_text(limited, ENV, "team.yaml")
+    assert report.ok
+    told = [line for line in report.missing if "max_cost" in line]
+    assert len(told) == 1
+    assert told[0].startswith("agent 'ben': `max_cost` is set, but the price of model '${MODEL}'")
+    assert "of-the-environment" not in report.text() + report.to_json()
+
+    stated = "{input_per_million: 1, output_per_million: 2}"
+    priced = check_text(f"{limited}  prices: {{of-the-environment: {stated}}}", ENV, "team.yaml")
+    assert not any("max_cost" in line for line in priced.missing)
+    assert priced.prices[1] == "$1 read, $2 written for a million tokens (stated)"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +138,7 @@ def test_a_report_shows_nothing_of_the_environment() -> None:
 def test_a_report_tells_what_an_agent_takes(agent: str, own: str, takes: str) -> None:
     text = f"agents: [{{{agent}}}]\nmassgen_compat: {own}".replace("$M", "'${M}'")
     lines = check_text(text, {"M": "m"}, "t.yaml").text().splitlines()
-    (line,) = [line for line in lines if line.startswith("  agent1")]
+    line = next(line for line in lines if line.startswith("  agent1"))
     assert line.endswith(takes)
 
 

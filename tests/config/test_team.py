@@ -7,7 +7,7 @@ import pytest
 
 from massgen_compat.config import parse
 from massgen_compat.errors import ConfigError
-from massgen_compat.run import Agent, Backend, Limits, Team, TeamSettings, Timeouts
+from massgen_compat.run import Agent, Backend, Limits, Price, Team, TeamSettings, Timeouts
 
 ONE = "agents: [{id: a, backend: {type: openai, model: m}}]\n"
 
@@ -89,6 +89,11 @@ class Setting:
             "massgen_compat: {limits: {deadline_seconds: 20}}",
             "limits",
             Limits(deadline_seconds=20.0),
+        ),
+        Setting(
+            "massgen_compat: {limits: {max_tokens: 5000, max_cost: 0.25}}",
+            "limits",
+            Limits(max_tokens=5000, max_cost=0.25),
         ),
         Setting(
             "massgen_compat: {limits: {deadline_seconds: null, max_calls: 9}}",
@@ -375,6 +380,46 @@ BACKEND = "agents:\n- id: a\n  backend:\n    type: openai\n    "
             "massgen_compat.limts",
         ),
         Refused(
+            f"{ONE}massgen_compat: {{limits: {{max_tokens: 0.5}}}}",
+            "must be a whole number, 1 or more",
+            "massgen_compat.limits.max_tokens",
+        ),
+        Refused(
+            f"{ONE}massgen_compat: {{limits: {{max_cost: 0}}}}",
+            "must be from 1e-06 to 1e+09 US dollars",
+            "massgen_compat.limits.max_cost",
+        ),
+        Refused(
+            f"{ONE}massgen_compat: {{limits: {{max_cost: cheap}}}}",
+            "must be a number of US dollars",
+            "massgen_compat.limits.max_cost",
+        ),
+        Refused(
+            f"{ONE}massgen_compat: {{prices: cheap}}",
+            "must be a mapping of models to their prices",
+            "massgen_compat.prices",
+        ),
+        Refused(
+            f"{ONE}massgen_compat: {{prices: {{gpt-5: {{}}}}}}",
+            "is the model of no agent; theirs are m",
+            "massgen_compat.prices.gpt-5",
+        ),
+        Refused(
+            f"{ONE}massgen_compat: {{prices: {{m: {{input_per_million: 1}}}}}}",
+            "lacks `output_per_million`",
+            "massgen_compat.prices.m",
+        ),
+        Refused(
+            f"{ONE}massgen_compat: {{prices: {{m: {{output: 1}}}}}}",
+            "is no part of a price; those are input_per_million",
+            "massgen_compat.prices.m.output",
+        ),
+        Refused(
+            f"{ONE}massgen_compat: {{prices: {{m: {{input_per_million: -1}}}}}}",
+            "must be from 0 to 1e+09 US dollars",
+            "massgen_compat.prices.m.input_per_million",
+        ),
+        Refused(
             f"{ONE}massgen_compat: {{limits: {{calls_at_most: 3}}}}",
             "known are deadline_seconds, max_calls, max_cost, max_tokens",
             "massgen_compat.limits.calls_at_most",
@@ -446,3 +491,12 @@ def test_a_team_names_a_policy_for_all_agents_that_name_none() -> None:
 def test_tool_rounds_of_another_form_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"tool_rounds.*every_n"):
         team(f"{ONE}massgen_compat: {{tool_rounds: sometimes}}")
+
+
+def test_prices_are_by_model() -> None:
+    own = "{input_per_million: 1, output_per_million: 2.5, cached_per_million: 0.1}"
+    settings = team(f"{ONE}massgen_compat: {{prices: {{m: {own}}}}}").settings
+    assert settings.prices == {
+        "m": Price(input_per_million=1, output_per_million=2.5, cached_per_million=0.1)
+    }
+    assert team(f"{ONE}massgen_compat: {{prices: null}}").settings.prices == {}

@@ -22,7 +22,14 @@ RESULT = RunResult(
     answers=(),
     votes=(Vote(voter="a", target="b", reason="clear"),),
     agents=(
-        AgentUsage(agent="a", model="gpt-5.2", calls=2, unreported_calls=0, usage=SPENT),
+        AgentUsage(
+            agent="a",
+            model="gpt-5.2",
+            calls=2,
+            unreported_calls=0,
+            usage=SPENT,
+            cost_usd=0.1 + 0.2,
+        ),
         AgentUsage(agent="b", model="local", calls=3, unreported_calls=3, usage=None),
     ),
     usage=Usage(prompt_tokens=100, completion_tokens=90, reasoning_tokens=40, cached_tokens=20),
@@ -129,6 +136,7 @@ def test_the_massgen_object_tells_how_the_team_decided_and_what_each_agent_spent
         "presenter": "a",
         "votes": [{"voter": "a", "target": "b", "reason": "clear"}],
         "limited_by": "max_calls",
+        "cost_usd": None,
         "agents": [
             {
                 "id": "a",
@@ -147,8 +155,16 @@ def test_the_massgen_object_tells_how_the_team_decided_and_what_each_agent_spent
                         "rejected_prediction_tokens": 0,
                     },
                 },
+                "cost_usd": 0.3,
             },
-            {"id": "b", "model": "local", "calls": 3, "unreported_calls": 3, "usage": None},
+            {
+                "id": "b",
+                "model": "local",
+                "calls": 3,
+                "unreported_calls": 3,
+                "usage": None,
+                "cost_usd": None,
+            },
         ],
     }
 

@@ -1,0 +1,125 @@
+"""One model call: heard, counted, and held to the limits of the run."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from massgen_compat.coordination import LimitReached, Signal
+from massgen_compat.engine.patience import Patience
+from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
+from massgen_compat.events import ParametersDropped, RunEvent, TurnFinished
+from massgen_compat.ledger import Ledger
+from massgen_compat.meter import Call, Cost, Meter
+from massgen_compat.policies import Policy
+from massgen_compat.run import Timeouts
+from massgen_compat.turn import ModelClient, Phase, Reply, TurnEvent, TurnRequest
+
+Hear = Callable[[TurnEvent], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What the agents of a run work with, by their ids; the cost of a call, where it is known."""
+
+    models: Mapping[str, ModelClient]
+    policies: Mapping[str, Policy]
+    costs: Mapping[str, Cost | None]
+
+
+class Listener:
+    """Makes the model calls of one run.
+
+    ``start`` starts a task of the run, ``emit`` tells events, ``signal`` the coordination.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelClient],
+        ledger: Ledger,
+        meter: Meter,
+        *,
+        timeouts: Timeouts,
+        start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
+        emit: Callable[[RunEvent], Awaitable[None]],
+        signal: Callable[[Signal], Awaitable[None]],
+    ) -> None:
+        self._models = models
+        self._timeouts = timeouts
+        self._start = start
+        self._ledger = ledger
+        self._meter = meter
+        self._emit = emit
+        self._signal = signal
+        self._limited = False
+        self._in_turn = anyio.Lock()
+        self._told_drops: set[tuple[str, str]] = set()
+
+    async def listen(self, request: TurnRequest, hear: Hear) -> Reply:
+        """Pass on what the model says; return its reply. Raises what ended it otherwise."""
+        async with self._in_turn:  # to write a long request takes a while, and others wait
+            pass
+        self._ledger.called(request.agent)
+        call = self._meter.start(request)
+        try:
+            reply = await self._hear_out(request, call, hear)
+        except MassGenError as error:
+            self._meter.fail(call, error)
+            if isinstance(error, UpstreamError):
+                error.agent = request.agent
+            raise
+        except BaseException:
+            self._meter.cut(call)
+            raise
+        self._ledger.finished(request.agent, reply)
+        self._meter.finish(call, reply)
+        if request.phase is Phase.PRESENT and self._meter.open:
+            # Other messages are being written. What the end of any other turn means for the limits
+            # is seen when its signal comes, so that what it decided counts.
+            await self._heed_limits()
+        await self._tell_drops(request.agent, reply.dropped)
+        await self._emit(
+            TurnFinished(
+                agent=request.agent,
+                round=request.round,
+                phase=request.phase,
+                usage=reply.usage,
+                model=reply.model,
+                effort=reply.effort,
+                effort_asked=reply.effort_asked,
+            )
+        )
+        return reply
+
+    async def _hear_out(self, request: TurnRequest, call: Call, hear: Hear) -> Reply:
+        reply: Reply | None = None
+        patience = Patience(self._timeouts)
+        self._start(patience.watch)
+        with patience.bound():
+            async with self._models[request.agent].stream(request) as pieces:
+                async for piece in pieces:
+                    patience.heard()
+                    if isinstance(piece, Reply):
+                        reply = piece
+                    else:
+                        self._ledger.heard()
+                        self._meter.hear(call, piece)
+                        await hear(piece)
+                        await self._heed_limits()
+                    patience.waits()
+        if reply is None:
+            raise UpstreamMalformed("the model's stream ended without a reply")
+        return reply
+
+    async def _heed_limits(self) -> None:
+        """Let the coordination know, once, that what goes on has passed a limit."""
+        if not self._limited and (limit := self._meter.passed):
+            self._limited = True
+            await self._signal(LimitReached(limit))
+
+    async def _tell_drops(self, agent: str, dropped: tuple[str, ...]) -> None:
+        news = tuple(name for name in dropped if (agent, name) not in self._told_drops)
+        if news:
+            self._told_drops.update((agent, name) for name in news)
+            await self._emit(ParametersDropped(agent=agent, parameters=news))
