@@ -16,7 +16,7 @@ from massgen_compat.asgi import create_app
 from massgen_compat.engine import LocalEngine
 from massgen_compat.errors import ConfigError, LimitExceeded, UpstreamRateLimited, UpstreamTimeout
 from massgen_compat.events import RunCompleted, RunEvent, RunLimited, WinnerChosen
-from massgen_compat.meter import Meter
+from massgen_compat.meter import Call, Meter
 from massgen_compat.run import RunRequest, RunResult, Usage
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
@@ -122,27 +122,28 @@ def test_a_limit_of_cost_holds_by_stated_prices_and_the_cost_is_told() -> None:
     assert (dear.content, dear.limited_by) == ("draft of a", "max_cost")
 
 
-def request_of(text: str = "x" * 300) -> TurnRequest:
-    messages = RunRequest(team="t", messages=QUESTION.messages).messages
-    return TurnRequest(agent="a", round=1, phase=Phase.DRAFT, messages=messages, params={"n": text})
-
-
 def test_calls_without_a_report_count_as_estimated_and_refused_ones_as_nothing() -> None:
-    request = request_of()
+    request = TurnRequest(agent="a", round=1, phase=Phase.DRAFT, messages=QUESTION.messages)
     read = guess(request)
 
     def left(meter: Meter, tokens: int) -> bool:
         return meter.refused({"a": [tokens]}) is None
 
-    for end, counted in (
-        (lambda m, c: m.finish(c, Reply(text="y" * 30)), read + 10),
-        (lambda m, c: m.cut(c), read),
-        (lambda m, c: m.fail(c, UpstreamTimeout("late")), read),
-        (lambda m, c: m.fail(c, UpstreamRateLimited("429")), 0),
-    ):
+    def finish(meter: Meter, call: Call) -> None:
+        meter.finish(call, Reply(text="y" * 30))
+
+    def cut(meter: Meter, call: Call) -> None:
+        meter.cut(call)
+
+    def late(meter: Meter, call: Call) -> None:
+        meter.fail(call, UpstreamTimeout("late"))
+
+    def refuse(meter: Meter, call: Call) -> None:
+        meter.fail(call, UpstreamRateLimited("429"))
+
+    for end, counted in ((finish, read + 10), (cut, read), (late, read), (refuse, 0)):
         meter = Meter(Limits(max_tokens=1000), {})
-        act: Any = end
-        act(meter, meter.start(request))
+        end(meter, meter.start(request))
         assert left(meter, 999 - counted)
         assert not left(meter, 1000 - counted)
 
