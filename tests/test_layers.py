@@ -78,7 +78,11 @@ ONLY_IN = {
     "httpx2": set[str](),
     "asyncio": set[str](),
     "massgen": set[str](),
-    "opentelemetry": {"massgen_compat.telemetry"},
+    "opentelemetry": {
+        "massgen_compat.telemetry",
+        "massgen_compat.telemetry.instruments",
+        "massgen_compat.telemetry.spans",
+    },
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -181,6 +181,17 @@ async def test_a_tool_loop_ends_one_run_with_calls_and_resumes_in_another(
     runs = collected.spans("invoke_workflow")
     reasons = [attributes(run)["gen_ai.response.finish_reasons"] for run in runs]
     assert reasons == [("tool_calls",), ("stop",)]
+
+
+async def test_each_of_several_choices_is_a_call_of_one_round(collected: Collected) -> None:
+    await events_of(massgen(collected.observe, 2), replace(QUESTION, choices=3))
+    rounds = collected.spans("invoke_agent")
+    present = [span for span in rounds if attributes(span)["massgen.phase"] == "present"]
+    assert len(present) == 1
+    assert present[0].context is not None
+    calls = [s for s in collected.spans("chat") if parents([s]) == {present[0].context.span_id}]
+    assert len(calls) == 3
+    assert attributes(collected.run())["gen_ai.response.finish_reasons"] == ("stop",) * 3
 
 
 async def test_a_failing_agent_has_an_error_and_the_run_has_none(collected: Collected) -> None:

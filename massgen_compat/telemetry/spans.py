@@ -1,29 +1,11 @@
-"""``OpenTelemetry``: an observer that turns runs into spans and metrics. Needs the [otel] extra.
-
-Names are those of the GenAI semantic conventions, v0.1.0 (status: development), and ``massgen.*``
-where those have none. Nothing that a client, a model or a provider wrote is recorded: no messages,
-answers, reasons or error texts. Metrics have no ids. The only module that imports opentelemetry.
-"""
+"""The spans and metrics of one run, made of its events as they come."""
 
 import time
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Final, TypeAlias, assert_never
+from typing import assert_never
 
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 
-from massgen_compat.errors import (
-    ContextLengthExceeded,
-    UpstreamAuthentication,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
 from massgen_compat.events import (
     Abstained,
     AgentLeft,
@@ -47,96 +29,17 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.observing import See
-from massgen_compat.run import Agent, RunRequest, Team, Usage
-
-Attributes: TypeAlias = dict[str, str | int | bool]
-
-CANCELLED: Final = "cancelled"
-"""The ``error.type`` of what ended before it was done."""
-
-PROVIDERS: Final[Mapping[str, str]] = {
-    "azure_openai": "azure.ai.openai",
-    "claude": "anthropic",
-    "gemini": "gcp.gemini",
-    "grok": "x_ai",
-    "moonshot": "moonshot_ai",
-}
-"""The conventions' names of providers, by backend type; other types stand for themselves."""
-
-_ERRORS: Final = {
-    kind.brief: kind.__name__
-    for kind in (
-        UpstreamError,
-        ContextLengthExceeded,
-        UpstreamAuthentication,
-        UpstreamRateLimited,
-        UpstreamTimeout,
-        UpstreamUnreachable,
-        UpstreamRejected,
-        UpstreamMalformed,
-    )
-}
-_SECONDS: Final = [0.01 * 2**power for power in range(14)]
-_RUN_SECONDS: Final = [0.1 * 2**power for power in range(15)]
-_TOKENS: Final = [4**power for power in range(14)]
-
-
-class OpenTelemetry:
-    """An observer for ``MassGen(observe=...)``; one serves any number of runs.
-
-    Without providers it uses the process's global ones, which do nothing until an SDK is set up.
-    """
-
-    def __init__(
-        self,
-        *,
-        tracer_provider: trace.TracerProvider | None = None,
-        meter_provider: metrics.MeterProvider | None = None,
-    ) -> None:
-        own = version("massgen-compat")
-        self._tracer = trace.get_tracer("massgen_compat", own, tracer_provider)
-        self._instruments = _Instruments(metrics.get_meter("massgen_compat", own, meter_provider))
-
-    @contextmanager
-    def __call__(self, team: Team, request: RunRequest) -> Generator[See]:
-        """Observe one run; its span is a child of the span that is current now."""
-        run = _Run(self._tracer, self._instruments, team, request)
-        try:
-            yield run.see
-        except BaseException as error:
-            run.end(_error_type(error))
-            raise
-        run.end(None if run.completed else CANCELLED)
-
-
-class _Instruments:
-    def __init__(self, meter: metrics.Meter) -> None:
-        def seconds(name: str, description: str, bounds: list[float]) -> metrics.Histogram:
-            return meter.create_histogram(
-                name, "s", description, explicit_bucket_boundaries_advisory=bounds
-            )
-
-        self.call = seconds("gen_ai.client.operation.duration", "Time of a model call.", _SECONDS)
-        self.tokens = meter.create_histogram(
-            "gen_ai.client.token.usage",
-            "{token}",
-            "Tokens of a model call.",
-            explicit_bucket_boundaries_advisory=_TOKENS,
-        )
-        self.agent = seconds(
-            "gen_ai.invoke_agent.duration",
-            "Time of an agent's round, or of a team's run.",
-            _RUN_SECONDS,
-        )
-        self.request = seconds(
-            "gen_ai.server.request.duration", "Time of a request to a team.", _RUN_SECONDS
-        )
-        self.first_token = seconds(
-            "gen_ai.server.time_to_first_token",
-            "Time to the first piece of the final message.",
-            _RUN_SECONDS,
-        )
+from massgen_compat.run import RunRequest, Team
+from massgen_compat.telemetry.attributes import (
+    CANCELLED,
+    ERRORS,
+    Attributes,
+    asked,
+    counts,
+    facts,
+    usage,
+)
+from massgen_compat.telemetry.instruments import Instruments
 
 
 @dataclass
@@ -150,11 +53,11 @@ class _Round:
     awaiting: bool = True
 
 
-class _Run:
+class RunSpans:
     """The spans of one run. Calls become spans when they end: only then they are told."""
 
     def __init__(
-        self, tracer: trace.Tracer, instruments: _Instruments, team: Team, request: RunRequest
+        self, tracer: trace.Tracer, instruments: Instruments, team: Team, request: RunRequest
     ) -> None:
         self.completed = False
         self._tracer = tracer
@@ -178,8 +81,8 @@ class _Run:
 
     def see(self, event: RunEvent) -> None:
         """Take in an event."""
-        if (facts := _facts(event)) is not None:
-            attributes = {f"massgen.{name}": fact for name, fact in facts.items()}
+        if (told := facts(event)) is not None:
+            attributes = {f"massgen.{name}": fact for name, fact in told.items()}
             self._span.add_event(f"massgen.{event.type}", attributes, self._now())
         match event:
             case RunStarted():
@@ -197,7 +100,7 @@ class _Run:
             case VoteCast():
                 self._end_round(event.voter)
             case AgentLeft():
-                self._end_round(event.agent, _ERRORS.get(event.reason))
+                self._end_round(event.agent, ERRORS.get(event.reason))
             case MessageText() | MessageRefusal() | MessageToolCall():
                 self._speak()
             case RunCompleted():
@@ -229,7 +132,7 @@ class _Run:
             attributes={
                 "gen_ai.operation.name": "invoke_agent",
                 "gen_ai.agent.name": event.agent,
-                **_asked(self._agents[event.agent]),
+                **asked(self._agents[event.agent]),
                 "massgen.round": event.round,
                 "massgen.phase": event.phase.value,
             },
@@ -252,7 +155,7 @@ class _Run:
         attributes: Attributes = {
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.agent.name": agent,
-            **_asked(self._agents[agent]),
+            **asked(self._agents[agent]),
         }
         if error:
             attributes["error.type"] = error
@@ -277,15 +180,14 @@ class _Run:
     ) -> None:
         """A model call that ended now."""
         now = self._now()
-        asked = _asked(self._agents[agent])
-        shared: Attributes = {"gen_ai.operation.name": "chat", **asked}
+        shared: Attributes = {"gen_ai.operation.name": "chat", **asked(self._agents[agent])}
         told: Attributes = {}
         if event is not None:
             if event.model:
                 shared["gen_ai.response.model"] = event.model
             if event.effort:
                 told["massgen.reasoning_effort"] = event.effort
-            told |= _usage(event.usage)
+            told |= usage(event.usage)
         span = self._tracer.start_span(
             f"chat {self._agents[agent].model}",
             trace.set_span_in_context(current.span),
@@ -295,7 +197,7 @@ class _Run:
         )
         _finish(span, error, now)
         if event is not None and event.usage is not None:
-            for kind, count in _counts(event.usage):
+            for kind, count in counts(event.usage):
                 self._instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind})
         failed: Attributes = {"error.type": error} if error else {}
         self._instruments.call.record((now - current.asked) / 1e9, {**shared, **failed})
@@ -309,7 +211,7 @@ class _Run:
     def _complete(self, event: RunCompleted) -> None:
         self.completed = True
         result = event.result
-        attributes: Attributes = {"massgen.winner": result.winner, **_usage(result.usage)}
+        attributes: Attributes = {"massgen.winner": result.winner, **usage(result.usage)}
         if result.presenter:
             attributes["massgen.presenter"] = result.presenter
         if result.limited_by:
@@ -329,70 +231,9 @@ class _Run:
         return self._offset + time.perf_counter_ns()
 
 
-def _facts(event: RunEvent) -> Attributes | None:
-    """What an event tells without content; ``None`` for one that is no event of the span."""
-    match event:
-        case Answered():
-            return {"agent": event.agent, "round": event.round, "verified": event.verified}
-        case VoteCast():
-            return {
-                "agent": event.voter,
-                "target": event.target,
-                "round": event.round,
-                "verified": event.verified,
-            }
-        case SubmissionRejected():
-            return {"agent": event.agent, "round": event.round, "attempt": event.attempt}
-        case Abstained() | AgentLeft():
-            return {"agent": event.agent, "round": event.round}
-        case VotesVoided():
-            return {"votes": event.votes}
-        case WinnerChosen():
-            votes = dict(event.votes).get(event.winner, 0)
-            limit: Attributes = {"limited_by": event.limited_by} if event.limited_by else {}
-            return {"agent": event.winner, "votes": votes, **limit}
-        case HostedToolCalled():
-            return {"agent": event.agent, "round": event.round, "tool": event.tool}
-        case ParametersDropped():
-            return {"agent": event.agent, "parameters": ",".join(event.parameters)}
-        case PresentationStarted():
-            return {"agent": event.agent}
-        case _:
-            return None
-
-
-def _asked(agent: Agent) -> Attributes:
-    kind = agent.backend.type
-    return {
-        "gen_ai.provider.name": PROVIDERS.get(kind, kind),
-        "gen_ai.request.model": agent.model,
-    }
-
-
-def _counts(usage: Usage) -> Iterator[tuple[str, int]]:
-    yield "input", usage.prompt_tokens
-    yield "output", usage.completion_tokens
-
-
-def _usage(usage: Usage | None) -> Attributes:
-    if usage is None:
-        return {}
-    return {
-        **{f"gen_ai.usage.{kind}_tokens": count for kind, count in _counts(usage)},
-        "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
-        "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
-    }
-
-
 def _finish(span: trace.Span, error: str | None, now: int) -> None:
     """End a span. An error is named by its type alone: its text may quote a client."""
     if error:
         span.set_attribute("error.type", error)
         span.set_status(trace.StatusCode.ERROR)
     span.end(now)
-
-
-def _error_type(error: BaseException) -> str:
-    if isinstance(error, Exception):
-        return type(error).__name__
-    return CANCELLED

@@ -1,0 +1,46 @@
+"""``OpenTelemetry``: an observer that turns runs into spans and metrics. Needs the [otel] extra.
+
+Names are those of the GenAI semantic conventions, v0.1.0 (status: development), and ``massgen.*``
+where those have none. Nothing that a client, a model or a provider wrote is recorded: no messages,
+answers, reasons or error texts. Metrics have no ids. The only package that imports opentelemetry.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from opentelemetry import metrics, trace
+
+from massgen_compat.observing import See
+from massgen_compat.run import RunRequest, Team
+from massgen_compat.telemetry.attributes import CANCELLED, error_type
+from massgen_compat.telemetry.instruments import Instruments
+from massgen_compat.telemetry.spans import RunSpans
+
+
+class OpenTelemetry:
+    """An observer for ``MassGen(observe=...)``; one serves any number of runs.
+
+    Without providers it uses the process's global ones, which do nothing until an SDK is set up.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        own = version("massgen-compat")
+        self._tracer = trace.get_tracer("massgen_compat", own, tracer_provider)
+        self._instruments = Instruments(metrics.get_meter("massgen_compat", own, meter_provider))
+
+    @contextmanager
+    def __call__(self, team: Team, request: RunRequest) -> Generator[See]:
+        """Observe one run; its span is a child of the span that is current now."""
+        run = RunSpans(self._tracer, self._instruments, team, request)
+        try:
+            yield run.see
+        except BaseException as error:
+            run.end(error_type(error))
+            raise
+        run.end(None if run.completed else CANCELLED)

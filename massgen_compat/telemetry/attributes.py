@@ -1,0 +1,127 @@
+"""What spans and metrics say, under the names of the GenAI semantic conventions v0.1.0. Pure.
+
+Where the conventions have no name it is ``massgen.*``. Nothing here is content: no text that a
+client, a model or a provider wrote.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
+
+from massgen_compat.errors import (
+    ContextLengthExceeded,
+    UpstreamAuthentication,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from massgen_compat.events import (
+    Abstained,
+    AgentLeft,
+    Answered,
+    HostedToolCalled,
+    ParametersDropped,
+    PresentationStarted,
+    RunEvent,
+    SubmissionRejected,
+    VoteCast,
+    VotesVoided,
+    WinnerChosen,
+)
+from massgen_compat.run import Agent, Usage
+
+Attributes: TypeAlias = dict[str, str | int | bool]
+
+CANCELLED: Final = "cancelled"
+"""The ``error.type`` of what ended before it was done."""
+
+PROVIDERS: Final[Mapping[str, str]] = {
+    "azure_openai": "azure.ai.openai",
+    "claude": "anthropic",
+    "gemini": "gcp.gemini",
+    "grok": "x_ai",
+    "moonshot": "moonshot_ai",
+}
+"""The conventions' names of providers, by backend type; other types stand for themselves."""
+
+ERRORS: Final = {
+    kind.brief: kind.__name__
+    for kind in (
+        UpstreamError,
+        ContextLengthExceeded,
+        UpstreamAuthentication,
+        UpstreamRateLimited,
+        UpstreamTimeout,
+        UpstreamUnreachable,
+        UpstreamRejected,
+        UpstreamMalformed,
+    )
+}
+"""The ``error.type`` of an agent that left, by the reason that its event gives."""
+
+
+def facts(event: RunEvent) -> Attributes | None:
+    """What an event tells without content; ``None`` for one that is no event of the span."""
+    match event:
+        case Answered():
+            return {"agent": event.agent, "round": event.round, "verified": event.verified}
+        case VoteCast():
+            return {
+                "agent": event.voter,
+                "target": event.target,
+                "round": event.round,
+                "verified": event.verified,
+            }
+        case SubmissionRejected():
+            return {"agent": event.agent, "round": event.round, "attempt": event.attempt}
+        case Abstained() | AgentLeft():
+            return {"agent": event.agent, "round": event.round}
+        case VotesVoided():
+            return {"votes": event.votes}
+        case WinnerChosen():
+            votes = dict(event.votes).get(event.winner, 0)
+            limit: Attributes = {"limited_by": event.limited_by} if event.limited_by else {}
+            return {"agent": event.winner, "votes": votes, **limit}
+        case HostedToolCalled():
+            return {"agent": event.agent, "round": event.round, "tool": event.tool}
+        case ParametersDropped():
+            return {"agent": event.agent, "parameters": ",".join(event.parameters)}
+        case PresentationStarted():
+            return {"agent": event.agent}
+        case _:
+            return None
+
+
+def asked(agent: Agent) -> Attributes:
+    """Whom a call of the agent asks for what."""
+    kind = agent.backend.type
+    return {
+        "gen_ai.provider.name": PROVIDERS.get(kind, kind),
+        "gen_ai.request.model": agent.model,
+    }
+
+
+def counts(usage: Usage) -> Iterator[tuple[str, int]]:
+    """Tokens by ``gen_ai.token.type``."""
+    yield "input", usage.prompt_tokens
+    yield "output", usage.completion_tokens
+
+
+def usage(spent: Usage | None) -> Attributes:
+    """Tokens as attributes of a span; none where none were reported."""
+    if spent is None:
+        return {}
+    return {
+        **{f"gen_ai.usage.{kind}_tokens": count for kind, count in counts(spent)},
+        "gen_ai.usage.cache_read.input_tokens": spent.cached_tokens,
+        "gen_ai.usage.reasoning.output_tokens": spent.reasoning_tokens,
+    }
+
+
+def error_type(error: BaseException) -> str:
+    """The ``error.type`` of a run that ended with the error: its class, never its text."""
+    if isinstance(error, Exception):
+        return type(error).__name__
+    return CANCELLED
