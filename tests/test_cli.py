@@ -176,13 +176,14 @@ def test_a_run_that_fails_is_one_line_and_another_exit_code(tmp_path: Path) -> N
 # serve
 
 
+GREETED = r"serves at (http://\S+)/v1\n"
+
+
 def serve(
     *arguments: str | Path, env: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Served]:
     command = [sys.executable, "-m", "massgen_compat", "serve", *map(str, arguments)]
-    return served(
-        [*command, "--port", "0"], url=r"serves at (http://\S+)/v1\n", ready="  curl", env=env
-    )
+    return served([*command, "--port", "0"], url=GREETED, ready="  curl", env=env)
 
 
 def test_the_greeting_names_a_url_that_works(tmp_path: Path) -> None:
@@ -435,3 +436,51 @@ def test_check_run_and_policies_do_without_the_server_extra(tmp_path: Path) -> N
     assert without_extra("policies").code == 0
     told = without_extra("run", path, "Why?")
     assert (told.code, told.out) == (0, "Because air scatters blue light most.\n")
+
+
+WITHOUT_OPENTELEMETRY = """\
+import sys
+
+sys.modules["opentelemetry"] = None
+from massgen_compat.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_without_the_otel_extra_its_flag_says_what_to_install(tmp_path: Path) -> None:
+    path = config(tmp_path, TEAM)
+    told = run([sys.executable, "-c", WITHOUT_OPENTELEMETRY, "serve", "--otel", str(path)])
+    assert told.code == 2
+    assert told.err.splitlines()[-1].endswith("pip install 'massgen-compat[otel]'")
+    assert "Traceback" not in told.err
+
+
+WITH_AN_SDK = """\
+import sys
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(
+    out=open(sys.argv[1], "w"), formatter=lambda span: span.name + chr(10)
+)))
+trace.set_tracer_provider(provider)
+from massgen_compat.__main__ import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_server_with_the_otel_flag_traces_its_runs_to_the_sdk_of_its_process(
+    tmp_path: Path,
+) -> None:
+    path, spans = config(tmp_path, TEAM), tmp_path / "spans"
+    command = [sys.executable, "-c", WITH_AN_SDK, str(spans), "serve", "--otel", "--port", "0"]
+    with (
+        served([*command, str(path)], url=GREETED, ready="  curl") as server,
+        openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused") as client,
+    ):
+        client.chat.completions.create(model="team", messages=HELLO)
+        names = spans.read_text(encoding="utf-8").splitlines()
+    assert names[-1] == "invoke_workflow team"
+    assert any(name.startswith("chat ") for name in names)
