@@ -116,8 +116,9 @@ class RunSpans:
         """The run is over; rounds that are still open were cut short with it."""
         for agent in tuple(self._rounds):
             self._end_round(agent)
-        _finish(self._span, error, self._now())
-        seconds = (self._now() - self._begun) / 1e9
+        now = self._now()
+        _finish(self._span, error, now)
+        seconds = (now - self._begun) / 1e9
         failed: Attributes = {"error.type": error} if error else {}
         workflow: Attributes = {"gen_ai.operation.name": "invoke_workflow"}
         named: Attributes = {"gen_ai.agent.name": self._team}
