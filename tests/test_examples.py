@@ -178,7 +178,7 @@ async def execute(source: str, names: dict[str, Any]) -> None:
 
 
 def test_the_config_of_the_readme_is_the_example_and_can_be_served() -> None:
-    (block,) = blocks("yaml")
+    block, *_ = blocks("yaml")
     assert (EXAMPLES / "team.yaml").read_text(encoding="utf-8").endswith(block)
 
 

@@ -130,6 +130,7 @@ class AgentSpent(Answer):
     calls: int
     unreported_calls: int
     usage: UsageAnswer | None
+    cost_usd: float | None
 
 
 class VoteTold(Answer):
@@ -149,6 +150,7 @@ class RunTold(Answer):
     presenter: str | None
     votes: list[VoteTold]
     limited_by: str | None
+    cost_usd: float | None
     agents: list[AgentSpent]
     background: str = _absent()
 
