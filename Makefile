@@ -9,7 +9,7 @@ NODE_CLIENTS := $(patsubst tests/clients/node/%/package-lock.json,.venv/.clients
 PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,.venv/.clients-python-%,\
 	$(wildcard tests/clients/python/*.txt))
 
-.PHONY: demo test test-clients clients-matrix clients check bench bench-gpt52 cassettes clean
+.PHONY: demo test test-clients clients-matrix clients check bench bench-gpt52 soak cassettes clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -40,6 +40,10 @@ bench: .venv/.dev
 
 bench-gpt52: .venv/.dev
 	$(BIN)/python -m benchmarks.gpt52
+
+# Minutes of load, then what is left of it. SHORT=1: a tenth, in less than a minute. Linux only.
+soak: .venv/.dev
+	$(BIN)/python -m benchmarks.soak $(if $(SHORT),--short)
 
 # Offline, from the scripted model. LIVE=1: from the real API; it costs money, asks first (YES=1: does not).
 cassettes: .venv/.dev
