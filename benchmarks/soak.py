@@ -64,7 +64,8 @@ class Report:
     def row(self, figure: str, value: str, goal: str, *, met: bool = True) -> None:
         """One figure beside its goal."""
         self.missed += not met
-        print(f"| {figure} | {value} | {goal} | {'yes' if met else '**no**'} |", flush=True)
+        verdict = "" if goal == "none" else "yes" if met else "**no**"
+        print(f"| {figure} | {value} | {goal} | {verdict} |", flush=True)
 
     def bound(self, figure: str, value: float, most: float, form: str = "g") -> None:
         """A figure that may be as large as its goal."""
