@@ -82,8 +82,9 @@ class Served:
 
 @contextlib.contextmanager
 def serve(log: Path, *teams: Path) -> Generator[Served]:
-    """``massgen-compat serve`` as its users start it, on a free port."""
-    command = [sys.executable, "-m", "massgen_compat", "serve", "--port", "0", *map(str, teams)]
+    """``massgen-compat serve`` on a free port, with places for more runs than the soak opens."""
+    command = [sys.executable, "-m", "massgen_compat", "serve", "--port", "0"]
+    command += ["--max-runs", "10000", *map(str, teams)]
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     with log.open("wb") as stderr:
         process = subprocess.Popen(  # noqa: S603
