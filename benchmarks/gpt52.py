@@ -19,9 +19,11 @@ from typing import Any
 from massgen_compat import Agent, Backend, MassGen, RunRequest, Team
 from massgen_compat.coordination import Replied, Rules, begin, step
 from massgen_compat.events import Answered, RunCompleted, VoteCast
+from massgen_compat.message import ToolCall, text_message
 from massgen_compat.policies import Policy, resolve
 from massgen_compat.policies.request import shape
-from massgen_compat.run import Api, ToolCall, Usage, text_message
+from massgen_compat.result import Usage
+from massgen_compat.run import Api
 from massgen_compat.turn import Phase, Reply, TurnEvent, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.backends import BACKENDS

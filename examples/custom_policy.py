@@ -11,8 +11,8 @@ import anyio
 from massgen_compat import Agent, Backend, MassGen, RunRequest, Team
 from massgen_compat.coordination import Objection
 from massgen_compat.events import SubmissionRejected, VoteCast, WinnerChosen
+from massgen_compat.message import text_message
 from massgen_compat.policies import Policy, Submission
-from massgen_compat.run import text_message
 
 LEAST_WORDS = 4
 

@@ -12,7 +12,7 @@ import trio
 
 from massgen_compat import MassGen, RunRequest
 from massgen_compat.events import Answered, WinnerChosen
-from massgen_compat.run import text_message
+from massgen_compat.message import text_message
 
 SCRIPTED = Path(__file__).with_name("team_scripted.yaml")
 

@@ -19,7 +19,7 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.run import text_message
+from massgen_compat.message import text_message
 
 SCRIPTED = Path(__file__).with_name("team_scripted.yaml")
 

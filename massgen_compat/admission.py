@@ -10,8 +10,9 @@ from typing import Final, TypeVar
 
 from massgen_compat.capabilities import kind_of, team_inputs
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
+from massgen_compat.message import InputKind
 from massgen_compat.meter import Cost
-from massgen_compat.run import InputKind, Narrowing, RunRequest, Team
+from massgen_compat.run import Narrowing, RunRequest, Team
 from massgen_compat.upstream.backends import takes_custom_tools, wire_of
 from massgen_compat.upstream.parameters import unsupported
 

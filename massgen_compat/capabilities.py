@@ -14,19 +14,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final, Literal, TypeAlias, get_args
 
+from massgen_compat.message import Audio, File, Image, InputKind, Message, Part, Refusal, Text
 from massgen_compat.policies import canonical
-from massgen_compat.run import (
-    Agent,
-    Api,
-    Audio,
-    File,
-    Image,
-    InputKind,
-    Message,
-    Part,
-    Refusal,
-    Text,
-)
+from massgen_compat.run import Agent, Api
 from massgen_compat.upstream.backends import BACKENDS
 
 Evidence: TypeAlias = Literal["docs", "schema", "catalogue", "issue", "unverified"]

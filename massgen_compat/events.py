@@ -8,7 +8,8 @@ appear in minor releases. A run ends with exactly one ``RunCompleted``, or its i
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from massgen_compat.run import Json, RunResult, Usage
+from massgen_compat.message import Json
+from massgen_compat.result import RunResult, Usage
 from massgen_compat.turn import Phase
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from pydantic_core import SchemaError as PatternError
 from pydantic_core import SchemaValidator, core_schema
 
-from massgen_compat.run import Json, OutputFormat
+from massgen_compat.message import Json, OutputFormat
 
 MAX_SCHEMA_NODES: Final = 10_000
 MAX_SCHEMA_DEPTH: Final = 64

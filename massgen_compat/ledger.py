@@ -15,15 +15,8 @@ from massgen_compat.errors import (
     UpstreamUnreachable,
 )
 from massgen_compat.meter import Cost
-from massgen_compat.run import (
-    AgentUsage,
-    Answer,
-    FinalMessage,
-    RunResult,
-    Team,
-    Usage,
-    Vote,
-)
+from massgen_compat.result import AgentUsage, Answer, FinalMessage, RunResult, Usage, Vote
+from massgen_compat.run import Team
 from massgen_compat.turn import Reply
 
 TELLING: tuple[type[MassGenError], ...] = (

@@ -26,7 +26,9 @@ from massgen_compat.errors import (
     UpstreamRateLimited,
     UpstreamRejected,
 )
-from massgen_compat.run import Agent, Limits, Message, Refusal, TeamSettings, Text, Usage
+from massgen_compat.message import Message, Refusal, Text
+from massgen_compat.result import Usage
+from massgen_compat.run import Agent, Limits, TeamSettings
 from massgen_compat.turn import (
     CallPiece,
     ReasoningPiece,

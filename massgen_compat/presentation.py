@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from massgen_compat.events import MessageRefusal, MessageText, MessageToolCall
 from massgen_compat.formats import unfenced
-from massgen_compat.run import FinalMessage, NamedTool, RunRequest, Team, ToolCall
+from massgen_compat.message import NamedTool, ToolCall
+from massgen_compat.result import FinalMessage
+from massgen_compat.run import RunRequest, Team
 from massgen_compat.tools import call_id
 from massgen_compat.turn import CallPiece, RefusalPiece, Reply, TextPiece, TurnEvent
 

@@ -13,7 +13,8 @@ from typing import Final
 
 from massgen_compat.errors import ConfigError
 from massgen_compat.meter import Cost, stated_cost
-from massgen_compat.run import Agent, Price, Team, TeamSettings, Usage
+from massgen_compat.result import Usage
+from massgen_compat.run import Agent, Price, Team, TeamSettings
 from massgen_compat.upstream.backends import base_url
 
 _MILLION: Final = 1_000_000

@@ -17,8 +17,9 @@ from typing import Final
 
 from massgen_compat.capabilities import shown_to
 from massgen_compat.coordination import Seat, State, label
+from massgen_compat.message import Message, OutputFormat, Text, Tool, text_message
 from massgen_compat.policies import DEFAULT, Policy
-from massgen_compat.run import Agent, Message, OutputFormat, Team, Text, Tool, text_message
+from massgen_compat.run import Agent, Team
 from massgen_compat.turn import Phase, Reply
 from massgen_compat.workflow import ToolNames, say_to
 

@@ -3,155 +3,25 @@
 Every other module speaks in these words; ``docs/`` and the errors use the same ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from massgen_compat.background import BackgroundRule
+from massgen_compat.message import (
+    InputKind,
+    Json,
+    Message,
+    OutputFormat,
+    Tool,
+    ToolChoice,
+    has_many_parts,
+)
+from massgen_compat.result import Usage
 
-Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 Trace: TypeAlias = Literal["off", "status", "full"]
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
 Strategy: TypeAlias = Literal["winner_present", "winner_reuse", "synthesize"]
 Api: TypeAlias = Literal["responses", "chat"]
-InputKind: TypeAlias = Literal["image", "audio", "file"]
-Json: TypeAlias = Mapping[str, Any]
-"""A JSON object as it stands on a wire. Only parsers and renderers look inside."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text part of a message."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image part: an ``https:`` or ``data:`` URL, never fetched by this library."""
-
-    url: str
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """An audio part: base64 data and its format (``wav`` or ``mp3``)."""
-
-    data: str
-    format: str
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file part: an id at the provider, or base64 data with a name."""
-
-    file_id: str | None = None
-    data: str | None = None
-    filename: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A refusal that an assistant message of the history carries."""
-
-    text: str
-
-
-Part: TypeAlias = Text | Image | Audio | File | Refusal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
-    """A call of a tool: ``arguments`` is JSON text as the model wrote it, or, of a ``custom`` tool,
-    the free text that is its input."""
-
-    id: str
-    name: str
-    arguments: str
-    custom: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """A tool that a model may call.
-
-    ``parameters`` is the JSON schema of a function. A custom tool has an ``input_format`` instead:
-    its input is free text (``{"type": "text"}``) or follows a grammar (``{"type": "grammar",
-    "syntax": …, "definition": …}``). ``as_function``: a custom tool of a client that reads its
-    calls as those of a function, with the input as it stands for arguments.
-    """
-
-    name: str
-    description: str
-    parameters: Json = field(default_factory=dict[str, Any], hash=False)
-    strict: bool = False
-    input_format: Json | None = field(default=None, hash=False)
-    as_function: bool = False
-
-    @property
-    def custom(self) -> bool:
-        """Whether the input is free text."""
-        return self.input_format is not None
-
-
-@dataclass(frozen=True, slots=True)
-class NamedTool:
-    """The choice of one tool: the model has to call it."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputFormat:
-    """The format that the final message has to have: a JSON object, or JSON that fits a schema.
-
-    ``strict`` is passed on to backends that can hold a model to a schema; it is checked either way.
-    """
-
-    name: str = "message"
-    description: str | None = None
-    schema: Json | None = field(default=None, hash=False)
-    strict: bool = False
-
-
-ToolChoice: TypeAlias = Literal["auto", "required", "none"] | NamedTool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One message of a conversation, in its place and with nothing flattened.
-
-    ``items`` holds what a provider sent, verbatim, for a reply that is replayed to the same
-    provider within a run (reasoning items, function calls); it is empty for everything else.
-    """
-
-    role: Role
-    content: tuple[Part, ...] = ()
-    name: str | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
-    tool_call_id: str | None = None
-    items: tuple[Json, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The text parts, joined."""
-        return "".join(part.text for part in self.content if isinstance(part, Text))
-
-
-def text_message(role: Role, text: str) -> Message:
-    """A message of one text part."""
-    return Message(role=role, content=(Text(text),))
-
-
-MANY_PARTS = 400
-MANY_TOOLS = 16
-
-
-def has_many_parts(messages: Sequence[Message], tools: Sequence[Tool]) -> bool:
-    """Whether to write a conversation anew takes more than a few milliseconds."""
-    parts = sum(1 + len(message.content) + len(message.tool_calls) for message in messages)
-    return parts > MANY_PARTS or len(tools) > MANY_TOOLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,101 +253,3 @@ class RunRequest:
     def has_many_parts(self) -> bool:
         """Whether what is made of it for an agent takes more than a few milliseconds."""
         return has_many_parts(self.messages, self.tools)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Tokens of one or more model calls; ``reasoning`` and ``cached`` are parts, not additions."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    reasoning_tokens: int = 0
-    cached_tokens: int = 0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentUsage:
-    """What one agent spent in a run.
-
-    ``usage`` sums the calls that reported; ``unreported_calls`` counts those that did not, because
-    the provider sends none or the call was cancelled. A missing number is never counted as 0.
-    ``cost_usd`` is the price of what ``usage`` sums, ``None`` where the model's price is unknown.
-    """
-
-    agent: str
-    model: str
-    calls: int
-    unreported_calls: int
-    usage: Usage | None
-    cost_usd: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An agent's current answer, under the anonymous label that its peers see."""
-
-    agent: str
-    label: str
-    content: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
-    """A counted vote."""
-
-    voter: str
-    target: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinalMessage:
-    """A message that a run ended with."""
-
-    content: str | None
-    refusal: str | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
-    finish_reason: FinishReason = "stop"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """How a run ended: the final messages, one for each choice, and how the team came to them.
-
-    ``usage`` is the run's total, or ``None`` where a finished call reported none. ``visible_usage``
-    is that of the calls which wrote the final messages. ``limited_by`` names the limit that ended
-    the coordination early. ``cost_usd`` is the price of ``usage``, ``None`` where that is, or the
-    price of an agent's model is, unknown.
-    """
-
-    run_id: str
-    team: str
-    messages: tuple[FinalMessage, ...]
-    winner: str
-    presenter: str | None
-    answers: tuple[Answer, ...]
-    votes: tuple[Vote, ...]
-    agents: tuple[AgentUsage, ...]
-    usage: Usage | None
-    visible_usage: Usage | None
-    limited_by: str | None
-    cost_usd: float | None = None
-
-    @property
-    def message(self) -> FinalMessage:
-        """The final message, the first one where several were asked for."""
-        return self.messages[0]
-
-    @property
-    def content(self) -> str | None:
-        """The text of the final message; ``None`` where it is calls or a refusal."""
-        return self.message.content

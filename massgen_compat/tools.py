@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from massgen_compat.run import Message, Team
+from massgen_compat.message import Message
+from massgen_compat.run import Team
 
 _ID: Final = re.compile(r"call_mg([0-9]{1,3})_[0-9a-f]{24}")
 """At most 40 characters: OpenAI refuses longer ids."""

@@ -10,16 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeAlias
 
-from massgen_compat.run import (
-    FinishReason,
-    Json,
-    Message,
-    Timeouts,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    Usage,
-)
+from massgen_compat.message import Json, Message, Tool, ToolCall, ToolChoice
+from massgen_compat.result import FinishReason, Usage
+from massgen_compat.run import Timeouts
 
 HOP_HEADER: Final = "x-massgen-hop"
 """How many teams a request has come through, for a team whose agents are teams."""

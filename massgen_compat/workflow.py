@@ -16,9 +16,9 @@ from massgen_compat.coordination import (
     VoteFor,
     label,
 )
+from massgen_compat.message import Message, Text, Tool, ToolCall, text_message
 from massgen_compat.policies import DEFAULT, Policy, Submission
 from massgen_compat.policies.gate import evaluations_schema
-from massgen_compat.run import Message, Text, Tool, ToolCall, text_message
 from massgen_compat.turn import Phase, Reply
 
 

@@ -15,7 +15,9 @@ import anyio
 import anyio.lowlevel
 
 from massgen_compat.errors import MassGenError
-from massgen_compat.run import RunRequest, ToolCall, Usage, text_message
+from massgen_compat.message import ToolCall, text_message
+from massgen_compat.result import Usage
+from massgen_compat.run import RunRequest
 from massgen_compat.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
 
 QUESTION = RunRequest(team="team", messages=(text_message("user", "Why is the sky blue?"),))

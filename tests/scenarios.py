@@ -12,7 +12,8 @@ import anyio
 
 from massgen_compat import Agent, MassGen, Team
 from massgen_compat.events import RunEvent
-from massgen_compat.run import Api, Backend, RunRequest, text_message
+from massgen_compat.message import text_message
+from massgen_compat.run import Api, Backend, RunRequest
 from massgen_compat.upstream.client import Connections
 from tests.recording import Labelled
 

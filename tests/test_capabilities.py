@@ -16,8 +16,9 @@ from massgen_compat.capabilities import (
     team_inputs,
 )
 from massgen_compat.errors import InvalidRequest
+from massgen_compat.message import Audio, File, Image, InputKind, Text
 from massgen_compat.prompts import conversation, solo_conversation
-from massgen_compat.run import Api, Audio, File, Image, InputKind, Text
+from massgen_compat.run import Api
 from massgen_compat.upstream.backends import BACKENDS
 
 IMAGE = Image("data:image/png;base64,AAAA")

@@ -9,7 +9,7 @@ from massgen_compat import Agent, Backend, MassGen, RunRequest, Team
 from massgen_compat.__main__ import serving
 from massgen_compat.errors import ConfigError, InvalidRequest, ModelNotFound, UpstreamUnreachable
 from massgen_compat.events import RunCompleted, RunStarted
-from massgen_compat.run import text_message
+from massgen_compat.message import text_message
 from massgen_compat.scripted import ScriptedServer
 
 pytestmark = pytest.mark.anyio

@@ -32,16 +32,9 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.run import (
-    Agent,
-    Limits,
-    RunRequest,
-    RunResult,
-    Team,
-    TeamSettings,
-    ToolCall,
-    Usage,
-)
+from massgen_compat.message import ToolCall
+from massgen_compat.result import RunResult, Usage
+from massgen_compat.run import Agent, Limits, RunRequest, Team, TeamSettings
 from massgen_compat.turn import ModelClient, Phase, Reply, TextPiece, TurnEvent, TurnRequest
 from tests.fakes import QUESTION, Model, agreeable, answer, failing, say, vote
 

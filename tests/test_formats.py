@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat.formats import MAX_SCHEMA_DEPTH, fault, parameter, schema_fault, unfenced
-from massgen_compat.run import OutputFormat
+from massgen_compat.message import OutputFormat
 
 PERSON: dict[str, Any] = {
     "type": "object",

@@ -17,7 +17,8 @@ from massgen_compat.engine import LocalEngine
 from massgen_compat.errors import ConfigError, LimitExceeded, UpstreamRateLimited, UpstreamTimeout
 from massgen_compat.events import RunCompleted, RunEvent, RunLimited, WinnerChosen
 from massgen_compat.meter import Call, Meter
-from massgen_compat.run import RunRequest, RunResult, Usage
+from massgen_compat.result import RunResult, Usage
+from massgen_compat.run import RunRequest
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
 from tests.fakes import QUESTION, Model, agreeable

@@ -16,7 +16,8 @@ from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
 from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.run import Api, Audio, File, Image, Part, Text
+from massgen_compat.message import Audio, File, Image, Part, Text
+from massgen_compat.run import Api
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.turn import Phase
 from tests.fakes import Model

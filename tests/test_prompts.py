@@ -27,6 +27,7 @@ from massgen_compat.coordination import (
     begin,
     step,
 )
+from massgen_compat.message import Image, Message, Text, Tool, ToolCall, text_message
 from massgen_compat.policies import resolve
 from massgen_compat.prompts import (
     conversation,
@@ -34,17 +35,7 @@ from massgen_compat.prompts import (
     solo_conversation,
     turn_messages,
 )
-from massgen_compat.run import (
-    Agent,
-    Image,
-    Message,
-    Team,
-    TeamSettings,
-    Text,
-    Tool,
-    ToolCall,
-    text_message,
-)
+from massgen_compat.run import Agent, Team, TeamSettings
 from massgen_compat.turn import Phase, Reply
 from massgen_compat.workflow import ToolNames, corrected, read_decisions, workflow_tools
 

@@ -18,15 +18,8 @@ from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
 from massgen_compat.engine import LocalEngine
 from massgen_compat.events import MessageToolCall, RunCompleted, RunEvent, TurnStarted
-from massgen_compat.run import (
-    Message,
-    NamedTool,
-    RunRequest,
-    Text,
-    Tool,
-    ToolCall,
-    text_message,
-)
+from massgen_compat.message import Message, NamedTool, Text, Tool, ToolCall, text_message
+from massgen_compat.run import RunRequest
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.tools import call_id, presenter_of
 from massgen_compat.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from massgen_compat import Agent, MassGen, Team, TeamSettings
 from massgen_compat.__main__ import serving
+from massgen_compat.message import ToolCall
 from massgen_compat.protocol.chat import fold, parse
-from massgen_compat.run import ToolCall
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.tools import call_id
 from massgen_compat.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest

@@ -15,11 +15,11 @@ from massgen_compat.config.outline import APIS, DEFAULT_MODELS, MASSGEN_TYPES, a
 from massgen_compat.config.prices import prices
 from massgen_compat.config.tree import Node
 from massgen_compat.errors import ConfigError
+from massgen_compat.message import InputKind
 from massgen_compat.run import (
     Agent,
     Api,
     Backend,
-    InputKind,
     Limits,
     Strategy,
     Team,

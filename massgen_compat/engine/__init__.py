@@ -15,9 +15,10 @@ from massgen_compat.coordination import Rules
 from massgen_compat.engine.driver import Driver
 from massgen_compat.engine.listening import Equipment
 from massgen_compat.events import RunEvent
+from massgen_compat.message import NamedTool
 from massgen_compat.meter import Cost, stated_cost
 from massgen_compat.policies import DEFAULT, Policy
-from massgen_compat.run import Agent, NamedTool, RunRequest, Team, TeamSettings
+from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
 from massgen_compat.tools import presenter_of
 from massgen_compat.turn import ModelClient
 

@@ -58,6 +58,7 @@ from massgen_compat.events import (
 )
 from massgen_compat.formats import parameter
 from massgen_compat.ledger import Ledger, most_telling
+from massgen_compat.message import Message
 from massgen_compat.meter import Meter
 from massgen_compat.policies.request import stronger
 from massgen_compat.presentation import Presentation
@@ -67,12 +68,7 @@ from massgen_compat.prompts import (
     solo_conversation,
     turn_messages,
 )
-from massgen_compat.run import (
-    Agent,
-    Message,
-    RunRequest,
-    Team,
-)
+from massgen_compat.run import Agent, RunRequest, Team
 from massgen_compat.turn import (
     HOP_HEADER,
     CallPiece,

@@ -12,9 +12,11 @@ from massgen_compat.engine.listening import Hear
 from massgen_compat.errors import MassGenError, UpstreamMalformed
 from massgen_compat.events import MessageText, RunEvent
 from massgen_compat.formats import fault
+from massgen_compat.message import OutputFormat
 from massgen_compat.presentation import Draft, Presentation
 from massgen_compat.prompts import repair_messages
-from massgen_compat.run import FinalMessage, OutputFormat, RunRequest
+from massgen_compat.result import FinalMessage
+from massgen_compat.run import RunRequest
 from massgen_compat.turn import Reply, TurnEvent, TurnRequest
 
 Listen = Callable[[TurnRequest, Hear], Awaitable[Reply]]

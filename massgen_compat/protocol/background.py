@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from massgen_compat.background import BACKGROUND_RULES, BackgroundRule, rules_with
+from massgen_compat.message import Text
 from massgen_compat.protocol.request import ChatRequest
-from massgen_compat.run import Text
 
 __all__ = ["BACKGROUND_RULES", "BackgroundRule", "matching_rule", "rules_with"]
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from massgen_compat.errors import InvalidRequest
+from massgen_compat.message import Tool, ToolChoice
 from massgen_compat.protocol.decision import echoed
 from massgen_compat.protocol.fold import fold
 from massgen_compat.protocol.foreign import Translation, translate
@@ -24,7 +25,7 @@ from massgen_compat.protocol.request import ChatPayload, ChatRequest
 from massgen_compat.protocol.response_format import output_format
 from massgen_compat.protocol.tools import client_tools
 from massgen_compat.protocol.validation import first_fault, type_name
-from massgen_compat.run import RunRequest, Tool, ToolChoice, Trace
+from massgen_compat.run import RunRequest, Trace
 
 __all__ = ["ChatRequest", "Renderer", "fold", "parse"]
 

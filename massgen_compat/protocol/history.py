@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
+from massgen_compat.message import Audio, File, Image, Message, Part, Refusal, Text, ToolCall
 from massgen_compat.protocol.messages import (
     AssistantMessage,
     AudioPart,
@@ -28,7 +29,6 @@ from massgen_compat.protocol.messages import (
     WirePart,
 )
 from massgen_compat.protocol.text import shorten
-from massgen_compat.run import Audio, File, Image, Message, Part, Refusal, Text, ToolCall
 
 
 def conversation(

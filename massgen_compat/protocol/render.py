@@ -17,11 +17,12 @@ from massgen_compat.events import (
     RunEvent,
     RunStarted,
 )
+from massgen_compat.message import Json
 from massgen_compat.protocol.request import ChatRequest
 from massgen_compat.protocol.stop import StopCut
 from massgen_compat.protocol.trace import Narrator
 from massgen_compat.protocol.usage import massgen_object, run_usage
-from massgen_compat.run import FinalMessage, Json, RunResult
+from massgen_compat.result import FinalMessage, RunResult
 
 FINGERPRINT: Final = "fp_massgen_compat"
 """``system_fingerprint`` where the caller has none that tells its configuration."""

@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Field, Tag
 
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.formats import schema_fault
+from massgen_compat.message import Message, OutputFormat
 from massgen_compat.protocol.wire import Wire, by_key
-from massgen_compat.run import Message, OutputFormat
 
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import ConfigDict, Field, Tag
 
 from massgen_compat.errors import InvalidRequest
+from massgen_compat.message import NamedTool, Tool, ToolChoice
 from massgen_compat.protocol.wire import Wire, by_key, by_type
-from massgen_compat.run import NamedTool, Tool, ToolChoice
 
 MAX_TOOLS: Final = 512
 """OpenAI documents 128; coding clients with many servers send more."""

@@ -7,7 +7,8 @@ from typing import Any, Final, TypeAlias
 import anyio
 from pydantic_core import to_json
 
-from massgen_compat.run import Api, Json
+from massgen_compat.message import Json
+from massgen_compat.run import Api
 from massgen_compat.scripted.play import Play
 from massgen_compat.scripted.script import Cut, Refuse, Stall
 from massgen_compat.scripted.wire import Frame, Wire, refusal_body, until

@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn, TypeAlias, cast
 from pydantic_core import to_json
 
 from massgen_compat.errors import ConfigError
-from massgen_compat.run import Json
+from massgen_compat.message import Json
 from massgen_compat.scripted.script import Cut, Failure, Refuse, Script, ScriptedCall, Stall, Step
 
 

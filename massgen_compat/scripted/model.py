@@ -24,7 +24,7 @@ from massgen_compat.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from massgen_compat.run import Json
+from massgen_compat.message import Json
 from massgen_compat.scripted.language import parse_script
 from massgen_compat.scripted.play import Play, argument_tokens, certain, play, text_tokens
 from massgen_compat.scripted.scene import read_scene

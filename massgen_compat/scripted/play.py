@@ -10,7 +10,8 @@ from typing import Any, Final, cast
 
 from pydantic_core import to_json
 
-from massgen_compat.run import FinishReason, Json, Tool, ToolCall, Usage
+from massgen_compat.message import Json, Tool, ToolCall
+from massgen_compat.result import FinishReason, Usage
 from massgen_compat.scripted.scene import Scene, workflow_tool
 from massgen_compat.scripted.script import Failure, Refuse, Script, Step
 from massgen_compat.turn import Phase

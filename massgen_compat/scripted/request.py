@@ -12,7 +12,8 @@ from typing import Any, cast
 from pydantic_core import from_json
 
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.run import Api, Json, Message, Part, Role, Text, Tool, ToolCall, text_message
+from massgen_compat.message import Json, Message, Part, Role, Text, Tool, ToolCall, text_message
+from massgen_compat.run import Api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

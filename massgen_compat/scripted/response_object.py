@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from massgen_compat.run import Json
+from massgen_compat.message import Json
 from massgen_compat.scripted.request import WireRequest
 from massgen_compat.scripted.wire import CREATED, section
 

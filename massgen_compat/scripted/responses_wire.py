@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from massgen_compat.run import FinishReason, Json, ToolCall, Usage
+from massgen_compat.message import Json, ToolCall
+from massgen_compat.result import FinishReason, Usage
 from massgen_compat.scripted.play import Play, argument_tokens, text_tokens
 from massgen_compat.scripted.request import WireRequest
 from massgen_compat.scripted.response_object import response_object

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from massgen_compat.run import Message, Text, Tool
+from massgen_compat.message import Message, Text, Tool
 from massgen_compat.turn import Phase
 
 _HEADING = re.compile(r"^## Round (\d{1,6}): (draft|evaluate|present)\r?$", re.MULTILINE)

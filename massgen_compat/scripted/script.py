@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from massgen_compat.run import FinishReason, Json
+from massgen_compat.message import Json
+from massgen_compat.result import FinishReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import Any, Final
 import anyio
 
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.run import Api, Json
+from massgen_compat.message import Json
+from massgen_compat.run import Api
 from massgen_compat.scripted.chat_wire import ChatWire
 from massgen_compat.scripted.delivery import (
     Delivery,

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 
 from pydantic_core import to_json
 
-from massgen_compat.run import Json
+from massgen_compat.message import Json
 from massgen_compat.scripted.script import Failure, Refuse
 
 CREATED: Final = 1_767_225_600

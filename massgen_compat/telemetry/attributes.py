@@ -30,7 +30,8 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.run import Agent, Usage
+from massgen_compat.result import Usage
+from massgen_compat.run import Agent
 
 Attributes: TypeAlias = dict[str, str | int | bool]
 

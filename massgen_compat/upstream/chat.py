@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from massgen_compat.errors import UpstreamMalformed
-from massgen_compat.run import Agent, FinishReason, Json, NamedTool, ToolChoice, Usage
+from massgen_compat.message import Json, NamedTool, ToolChoice
+from massgen_compat.result import FinishReason, Usage
+from massgen_compat.run import Agent
 from massgen_compat.turn import (
     ReasoningPiece,
     RefusalPiece,

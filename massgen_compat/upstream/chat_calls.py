@@ -11,7 +11,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from massgen_compat.errors import UpstreamMalformed
-from massgen_compat.run import Json, ToolCall
+from massgen_compat.message import Json, ToolCall
 from massgen_compat.turn import CallPiece
 from massgen_compat.upstream.chat_messages import wire_call
 from massgen_compat.upstream.tolerant import count, mapping, string

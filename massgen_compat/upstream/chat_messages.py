@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, assert_never
 
-from massgen_compat.run import Audio, File, Image, Json, Message, Part, Refusal, Text, ToolCall
+from massgen_compat.message import Audio, File, Image, Json, Message, Part, Refusal, Text, ToolCall
 
 _OF_REPLIES: Final = frozenset(
     {"annotations", "audio", "function_call", "reasoning", "reasoning_content"}

@@ -21,9 +21,10 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from massgen_compat.aside import aside
 from massgen_compat.errors import MassGenError, UpstreamTimeout, UpstreamUnreachable
+from massgen_compat.message import has_many_parts
 from massgen_compat.policies import DEFAULT, Policy
 from massgen_compat.policies.request import Shaped, shape
-from massgen_compat.run import Agent, Api, has_many_parts
+from massgen_compat.run import Agent, Api
 from massgen_compat.turn import ModelClient, TurnEvent, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.backends import Endpoint, resolve, takes_custom_tools

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
-from massgen_compat.run import Message, Tool, ToolCall
+from massgen_compat.message import Message, Tool, ToolCall
 from massgen_compat.turn import CallPiece, Reply, TurnEvent, TurnRequest
 from massgen_compat.upstream.tolerant import mapping
 

@@ -7,7 +7,7 @@ is a 400 (``gpt-5.2.md`` §2.4).
 
 from typing import Any, Final
 
-from massgen_compat.run import Json
+from massgen_compat.message import Json
 from massgen_compat.upstream.tolerant import mapping, string
 
 UNSUPPORTED: Final = frozenset(

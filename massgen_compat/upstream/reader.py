@@ -6,7 +6,8 @@ from typing import Any, Final, Protocol
 from pydantic_core import from_json
 
 from massgen_compat.errors import UpstreamMalformed
-from massgen_compat.run import Api, Json
+from massgen_compat.message import Json
+from massgen_compat.run import Api
 from massgen_compat.turn import Reply, TurnEvent
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.sse import MAX_EVENT_BYTES, Payloads

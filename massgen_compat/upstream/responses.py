@@ -6,8 +6,10 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, TypeAlias
 
 from massgen_compat.errors import MassGenError, UpstreamMalformed
+from massgen_compat.message import Json, NamedTool, Tool, ToolCall
 from massgen_compat.policies import canonical
-from massgen_compat.run import Agent, FinishReason, Json, NamedTool, Tool, ToolCall
+from massgen_compat.result import FinishReason
+from massgen_compat.run import Agent
 from massgen_compat.turn import (
     CallPiece,
     HostedToolUsed,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, assert_never
 
-from massgen_compat.run import Audio, File, Image, Json, Message, Part, Refusal, Text
+from massgen_compat.message import Audio, File, Image, Json, Message, Part, Refusal, Text
 from massgen_compat.upstream.tolerant import string
 
 CALLS: Final = frozenset({"function_call", "custom_tool_call"})

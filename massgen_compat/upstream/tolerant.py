@@ -6,7 +6,8 @@ Providers disagree on what may be null, missing or extra, and OpenAI adds fields
 
 from typing import Any, cast
 
-from massgen_compat.run import Json, Usage
+from massgen_compat.message import Json
+from massgen_compat.result import Usage
 
 
 def mapping(value: object) -> dict[str, Any]:

@@ -17,7 +17,8 @@ import anyio
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
 from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
-from massgen_compat.run import Json, Trace
+from massgen_compat.message import Json
+from massgen_compat.run import Trace
 from massgen_compat.scripted import ScriptedServer, ServedRequest
 from massgen_compat.scripted.delivery import Event, Receive, Scope, Send
 from massgen_compat.turn import Phase

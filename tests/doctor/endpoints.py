@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from massgen_compat import Agent, MassGen, Team
 from massgen_compat.asgi import create_app
 from massgen_compat.doctor.calls import TOOL
-from massgen_compat.run import ToolCall
+from massgen_compat.message import ToolCall
 from massgen_compat.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
 from tests.fakes import COST, Hold, Model, agreeable, never_hold, say
 

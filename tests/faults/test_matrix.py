@@ -14,7 +14,8 @@ import pytest
 from massgen_compat import Agent, Backend, MassGen, Team
 from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
-from massgen_compat.run import Json, TeamSettings
+from massgen_compat.message import Json
+from massgen_compat.run import TeamSettings
 from massgen_compat.turn import Phase
 from tests.faults.matrix import MESSAGE, Answer, Cell, Error, Failure, cells
 from tests.faults.page import PAGE, page

@@ -22,9 +22,10 @@ from massgen_compat.asgi import create_app
 from massgen_compat.background import BackgroundRule
 from massgen_compat.errors import UpstreamTimeout, UpstreamUnreachable
 from massgen_compat.events import AgentLeft, MessageText, RunCompleted, RunEvent
+from massgen_compat.message import Json
 from massgen_compat.protocol.chat import ChatRequest, parse
 from massgen_compat.protocol.deadline import before_client_leaves
-from massgen_compat.run import Api, Json, Limits, TeamSettings, Timeouts
+from massgen_compat.run import Api, Limits, TeamSettings, Timeouts
 from massgen_compat.turn import Phase, TurnEvent, TurnRequest
 from tests.fakes import QUESTION, Model, agreeable, say
 from tests.faults.upstream import NORMAL, PATIENCE, Provider, Wire, providing

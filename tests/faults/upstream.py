@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from massgen_compat.run import Api, Json
+from massgen_compat.message import Json
+from massgen_compat.run import Api
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.scripted.request import read_request
 from massgen_compat.scripted.scene import read_scene

@@ -19,8 +19,9 @@ from massgen_compat.events import (
     TurnFinished,
     VoteCast,
 )
+from massgen_compat.message import text_message
 from massgen_compat.policies import DEFAULT, Policy, Submission, resolve
-from massgen_compat.run import Agent, RunRequest, Team, TeamSettings, text_message
+from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
 from massgen_compat.turn import HostedToolUsed, Phase, Reply, TurnEvent, TurnRequest
 from tests.fakes import COST, Model, answer, call, say
 

@@ -20,7 +20,8 @@ from massgen_compat.events import (
     SubmissionRejected,
     VoteCast,
 )
-from massgen_compat.run import Api, RunResult
+from massgen_compat.result import RunResult
+from massgen_compat.run import Api
 from massgen_compat.scripted import ScriptedServer, ServedRequest
 from tests.scenarios import AGREEABLE, Scenario, follow, member
 

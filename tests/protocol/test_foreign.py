@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat.errors import InvalidRequest
+from massgen_compat.message import File, Image, Message, NamedTool, Text, Tool, ToolCall
 from massgen_compat.protocol.chat import ChatRequest, parse
 from massgen_compat.protocol.foreign import translate
-from massgen_compat.run import File, Image, Message, NamedTool, Text, Tool, ToolCall
 
 CALL = {"type": "function_call", "call_id": "c1", "name": "read", "arguments": '{"path":"a"}'}
 OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "the contents"}

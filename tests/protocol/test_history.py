@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionMessage
 
-from massgen_compat.protocol.chat import parse
-from massgen_compat.run import (
+from massgen_compat.message import (
     Audio,
     File,
     Image,
@@ -17,6 +16,7 @@ from massgen_compat.run import (
     ToolCall,
     text_message,
 )
+from massgen_compat.protocol.chat import parse
 
 USER = {"role": "user", "content": "hi"}
 PNG = "data:image/png;base64,iVBORw0KGgo="

@@ -23,16 +23,9 @@ from massgen_compat.events import (
     VoteCast,
     WinnerChosen,
 )
+from massgen_compat.message import ToolCall
 from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
-from massgen_compat.run import (
-    AgentUsage,
-    FinalMessage,
-    FinishReason,
-    RunResult,
-    ToolCall,
-    Usage,
-    Vote,
-)
+from massgen_compat.result import AgentUsage, FinalMessage, FinishReason, RunResult, Usage, Vote
 from massgen_compat.turn import Phase
 
 Conforms = Callable[[str, object], None]

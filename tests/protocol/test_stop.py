@@ -16,7 +16,7 @@ from massgen_compat.events import (
     RunStarted,
 )
 from massgen_compat.protocol.chat import Renderer, fold, parse
-from massgen_compat.run import FinalMessage, FinishReason, RunResult
+from massgen_compat.result import FinalMessage, FinishReason, RunResult
 
 MESSAGE = [{"role": "user", "content": "x"}]
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from massgen_compat.errors import InvalidRequest
+from massgen_compat.message import NamedTool, Tool
 from massgen_compat.protocol.chat import parse
-from massgen_compat.run import NamedTool, RunRequest, Tool
+from massgen_compat.run import RunRequest
 
 READ: dict[str, Any] = {
     "type": "function",

@@ -8,7 +8,7 @@ import pytest
 
 from massgen_compat.events import MessageText, RunCompleted, RunStarted
 from massgen_compat.protocol.chat import Renderer, fold, parse
-from massgen_compat.run import AgentUsage, FinalMessage, RunResult, Usage, Vote
+from massgen_compat.result import AgentUsage, FinalMessage, RunResult, Usage, Vote
 
 Conforms = Callable[[str, object], None]
 

@@ -17,7 +17,8 @@ from massgen_compat.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from massgen_compat.run import ToolCall, Usage, text_message
+from massgen_compat.message import ToolCall, text_message
+from massgen_compat.result import Usage
 from massgen_compat.scripted import ScriptedModel
 from massgen_compat.turn import (
     CallPiece,

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat.coordination import NewAnswer, Replied, Rules, State, VoteFor, begin, step
+from massgen_compat.message import Message, Tool, ToolCall, text_message
 from massgen_compat.prompts import conversation, turn_messages
-from massgen_compat.run import Agent, Message, Team, Tool, ToolCall, Usage, text_message
+from massgen_compat.result import Usage
+from massgen_compat.run import Agent, Team
 from massgen_compat.scripted import parse_script
 from massgen_compat.scripted.play import (
     NO_MODEL,

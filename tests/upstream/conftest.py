@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from massgen_compat.run import text_message
+from massgen_compat.message import text_message
 from massgen_compat.turn import Phase, TurnRequest
 
 Whole = tuple[int, dict[str, str], bytes]

@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from massgen_compat.run import (
-    Agent,
+from massgen_compat.message import (
     Audio,
-    Backend,
     File,
     Image,
     Message,
@@ -18,6 +16,7 @@ from massgen_compat.run import (
     ToolCall,
     text_message,
 )
+from massgen_compat.run import Agent, Backend
 from massgen_compat.turn import Phase, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.parameters import UNSUPPORTED

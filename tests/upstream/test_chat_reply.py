@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from massgen_compat.errors import UpstreamError, UpstreamMalformed, UpstreamRateLimited
-from massgen_compat.run import FinishReason, ToolCall, Usage
+from massgen_compat.message import ToolCall
+from massgen_compat.result import FinishReason, Usage
 from massgen_compat.turn import (
     CallPiece,
     ReasoningPiece,

@@ -22,8 +22,10 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from massgen_compat.message import Tool
 from massgen_compat.policies import DEFAULT, Policy, resolve
-from massgen_compat.run import Agent, Api, Backend, Tool, Usage
+from massgen_compat.result import Usage
+from massgen_compat.run import Agent, Api, Backend
 from massgen_compat.turn import Reply, TextPiece, TurnEvent, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.client import Connections

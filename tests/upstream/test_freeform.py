@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat.run import Message, Tool, ToolCall
+from massgen_compat.message import Message, Tool, ToolCall
 from massgen_compat.turn import CallPiece, Phase, Reply, TextPiece, TurnEvent, TurnRequest
 from massgen_compat.upstream.freeform import Unwrapper, as_functions
 

@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from massgen_compat.errors import UpstreamRejected
-from massgen_compat.run import Agent, Backend, ToolCall, Usage
+from massgen_compat.message import ToolCall
+from massgen_compat.result import Usage
+from massgen_compat.run import Agent, Backend
 from massgen_compat.turn import (
     CallPiece,
     HostedToolUsed,

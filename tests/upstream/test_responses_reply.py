@@ -14,7 +14,8 @@ from massgen_compat.errors import (
     UpstreamRejected,
     UpstreamUnreachable,
 )
-from massgen_compat.run import FinishReason, ToolCall, Usage
+from massgen_compat.message import ToolCall
+from massgen_compat.result import FinishReason, Usage
 from massgen_compat.turn import (
     CallPiece,
     HostedToolUsed,
