@@ -40,7 +40,6 @@ class Ledger:
         self._team = team
         self._costs = costs
         self._calls = {agent.id: 0 for agent in team.agents}
-        self._finished = {agent.id: 0 for agent in team.agents}
         self._usages: dict[str, list[Usage | None]] = {agent.id: [] for agent in team.agents}
         self._heard = False
 

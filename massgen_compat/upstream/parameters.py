@@ -29,7 +29,6 @@ UNSUPPORTED: Final = frozenset(
 Those of a request are left out on that wire; those that an agent's config states are sent, since
 the provider's refusal is clearer than silence."""
 
-_NEUTRAL: Final[Json] = {"frequency_penalty": 0, "logit_bias": {}, "presence_penalty": 0}
 _GROUPS: Final = frozenset({"reasoning", "text"})
 _TOKEN_CAPS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
