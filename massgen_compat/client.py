@@ -155,7 +155,7 @@ class MassGen:
     def team(self, model: str) -> Team:
         """The team behind a model name; raises ``ModelNotFound``."""
         if model not in self._teams:
-            raise ModelNotFound(model)
+            raise ModelNotFound(model, self._teams)
         return self._teams[model]
 
     def policy_of(self, agent: Agent) -> Policy:

@@ -20,7 +20,10 @@ MassGenError
 Messages never hold a key, a path of the server, a traceback or another client's text.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
+
+from massgen_compat.spelling import did_you_mean
 
 
 class MassGenError(Exception):
@@ -48,12 +51,13 @@ class InvalidRequest(MassGenError):
 
 
 class ModelNotFound(InvalidRequest):
-    """No team, and no agent of one, is served under that name."""
+    """No team, and no agent of one, is served under that name; ``served`` are those that are."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, served: Iterable[str] = ()) -> None:
         shown = model if len(model) <= 128 else model[:128] + "…"
+        hint = did_you_mean(shown, served) or "."
         super().__init__(
-            f"The model `{shown}` does not exist or you do not have access to it.",
+            f"The model `{shown}` does not exist or you do not have access to it{hint}",
             code="model_not_found",
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 
-from massgen_compat.__main__ import serving
+from massgen_compat.cli.server import serving
 from massgen_compat.run import Api
 from massgen_compat.scripted import ScriptedServer
 from tests.recording import CASSETTES, HOST, NOWHERE, recording, replaying

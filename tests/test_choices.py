@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from massgen_compat import Agent, Backend, Limits, MassGen, Team, TeamSettings
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.turn import Phase
 

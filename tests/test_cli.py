@@ -1,25 +1,31 @@
 """The command line as a user has it: a process of its own, its exit code and what it prints."""
 
+import argparse
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import anyio
 import openai
 import pytest
 
-from massgen_compat.__main__ import DRAIN_SECONDS, serving
+from massgen_compat import MassGen
+from massgen_compat.cli import command_line
+from massgen_compat.cli.serve import DRAIN_SECONDS
+from massgen_compat.cli.server import serving
+from massgen_compat.errors import ModelNotFound
 from massgen_compat.scripted import ScriptedServer, ServedRequest
 from tests.processes import PATIENCE, Outcome, Served, environment, run, served
 
@@ -61,11 +67,57 @@ def test_help_names_every_command() -> None:
     assert told.code == 0
     for command in ("serve", "run", "check", "doctor", "policies", "demo"):
         assert command in told.out
-        assert cli(command, "--help").out.startswith(f"usage: massgen-compat {command}")
+        page = cli(command, "--help").out
+        assert page.startswith(f"usage: massgen-compat {command}")
+        assert f"example:\n  massgen-compat {command}" in page.replace("examples:", "example:")
 
 
 def test_the_version_is_that_of_the_package() -> None:
     assert cli("--version").out == "massgen-compat 0.1.0\n"
+
+
+def options(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Every argument of a command line, its commands' included."""
+    for action in parser._actions:
+        commands: Any = action.choices
+        if isinstance(commands, dict):
+            for inner in cast("dict[str, argparse.ArgumentParser]", commands).values():
+                yield from options(inner)
+        elif action.dest not in {"help", "version"}:
+            yield action
+
+
+def test_every_option_says_its_default_and_what_it_does() -> None:
+    for option in options(command_line()):
+        assert option.help, option
+        needed = not option.option_strings and option.nargs is None
+        assert needed or "(default: " in option.help, option.option_strings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("serv",), "did you mean `serve`?"),
+        (("team.yaml",), "did you mean `massgen-compat serve team.yaml`?"),
+        (("serve", "--max-run", "3"), "unknown flag --max-run; did you mean `--max-runs`?"),
+        (("serve", "--hots=0.0.0.0"), "unknown flag --hots; did you mean `--host`?"),
+        (("serve", "--unknown-params", "wran"), "did you mean `warn`?"),
+        (("run", "team.yaml", "Why?", "--trace", "ful"), "did you mean `full`?"),
+        (("check", "team.yaml", "other.yaml"), "unknown argument: other.yaml"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_one_that_was_meant(
+    arguments: tuple[str, ...], meant: str
+) -> None:
+    told = cli(*arguments)
+    assert (told.code, told.out) == (2, "")
+    assert meant in told.err.splitlines()[-1]
+
+
+def test_a_mistyped_model_is_answered_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    massgen = MassGen.from_yaml(config(tmp_path, TEAM), env={})
+    with pytest.raises(ModelNotFound, match=r"`teem` does not exist .*; did you mean `team`"):
+        massgen.team("teem")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +228,18 @@ def test_a_run_that_fails_is_one_line_and_another_exit_code(tmp_path: Path) -> N
 # serve
 
 
+TEAM_SAYS = '"content":"Because'
+
+
+def streamed(greeting: str, env: Mapping[str, str]) -> str:
+    """What the greeting's command prints, run as it stands by a shell."""
+    command = next(line for line in greeting.splitlines() if line.startswith("  curl "))
+    assert shutil.which("curl"), "the greeting's command needs curl"
+    told = run(["sh", "-c", command.replace("curl ", "curl -sS -i ", 1)], env=env)
+    assert told.code == 0, told.err
+    return told.out
+
+
 GREETED = r"serves at (http://\S+)/v1\n"
 
 
@@ -194,8 +258,9 @@ def test_the_greeting_names_a_url_that_works(tmp_path: Path) -> None:
         models = ["team", "other", "team-single", "other-single"]
         assert [model.id for model in client.models.list()] == models
         greeting = "".join(server.log)
-        assert "team: ada (scripted), ben (scripted)" in greeting
-        assert f"curl -N {server.url}/v1/chat/completions" in greeting
+        assert "  team\n    ada (scripted), policy default\n    ben (scripted)" in greeting
+        assert "Clients need no key." in greeting
+        assert TEAM_SAYS in streamed(greeting, {})
         for path in ("/health", "/ready"):
             assert server.ask(path) == 200
         assert server.stop(signal.SIGTERM) == 0
@@ -207,7 +272,9 @@ def test_a_server_for_other_machines_greets_with_an_address_of_this_one(tmp_path
     with serve(team, "--host", "0.0.0.0", env=keys) as server:  # noqa: S104 - that is the case
         assert server.url.startswith("http://127.0.0.1:")
         assert (server.ask("/health"), server.ask("/v1/models")) == (200, 401)
-        assert "Authorization: Bearer YOUR_KEY" in "".join(server.log)
+        assert "one of the keys in MASSGEN_COMPAT_API_KEYS" in "".join(server.log)
+        assert TEAM_SAYS in streamed("".join(server.log), keys)
+        assert "401" in streamed("".join(server.log), {"MASSGEN_COMPAT_API_KEYS": "other"})
         for key in ("first-secret-key", "second-secret-key"):
             with openai.OpenAI(base_url=f"{server.url}/v1", api_key=key) as client:
                 assert client.models.list().data
@@ -411,7 +478,7 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
-from massgen_compat.__main__ import main
+from massgen_compat.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -442,7 +509,7 @@ WITHOUT_OPENTELEMETRY = """\
 import sys
 
 sys.modules["opentelemetry"] = None
-from massgen_compat.__main__ import main
+from massgen_compat.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -466,7 +533,7 @@ provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(
     out=open(sys.argv[1], "w"), formatter=lambda span: span.name + chr(10)
 )))
 trace.set_tracer_provider(provider)
-from massgen_compat.__main__ import main
+from massgen_compat.cli import main
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -6,7 +6,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from massgen_compat import Agent, Backend, MassGen, RunRequest, Team
-from massgen_compat.__main__ import serving
+from massgen_compat.cli.server import serving
 from massgen_compat.errors import ConfigError, InvalidRequest, ModelNotFound, UpstreamUnreachable
 from massgen_compat.events import RunCompleted, RunStarted
 from massgen_compat.message import text_message

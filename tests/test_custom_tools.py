@@ -8,8 +8,8 @@ import openai
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.scripted import ScriptedServer
 
 PATCH = '*** Begin Patch\n+ print("hi")\n*** End Patch'

@@ -14,8 +14,8 @@ import openai
 import pytest
 
 from massgen_compat import Agent, MassGen, Team
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.config import check, load
 from massgen_compat.run import Api
 from massgen_compat.scripted import ScriptedServer, ServedRequest

@@ -16,8 +16,8 @@ import pytest
 from fastapi import FastAPI
 
 from massgen_compat import Agent, Backend, MassGen, Team
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.config import check
 from tests.processes import run, served
 

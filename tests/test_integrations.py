@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from massgen_compat.__main__ import serving
 from massgen_compat.background import BACKGROUND_RULES
+from massgen_compat.cli.server import serving
 from massgen_compat.config.report import check_text
 from massgen_compat.doctor.findings import CHECKS
 from tests.doctor.endpoints import team

@@ -24,7 +24,8 @@ ALLOWED = {
     "message": set[str](),
     "result": {"message"},
     "run": {"background", "message", "result"},
-    "errors": set[str](),
+    "errors": {"spelling"},
+    "spelling": set[str](),
     "turn": {"run"},
     "tools": {"run"},
     "events": {"run", "turn"},
@@ -47,13 +48,14 @@ ALLOWED = {
     },
     "protocol": {"run", "turn", "events", "errors", "background", "formats"},
     "upstream": {"run", "turn", "errors", "policies", "aside"},
-    "scripted": {"run", "turn", "errors"},
+    "scripted": {"run", "turn", "errors", "spelling"},
     "serving": {"events", "errors", "protocol", "client"},
     "doctor": {"errors"},
     "config": {
         "run", "turn", "errors", "upstream", "scripted", "policies", "background",
-        "capabilities", "prices",
+        "capabilities", "prices", "spelling",
     },
+    "__main__": {"cli"},
 }  # fmt: skip
 """For each part of the package, the parts that it may import; who may import ``run`` may import the
 rest of the vocabulary, too. Parts without a row may import anything."""
@@ -64,6 +66,7 @@ PURE = (
     "result",
     "run",
     "errors",
+    "spelling",
     "turn",
     "tools",
     "events",
@@ -78,7 +81,7 @@ IMPURE = {"anyio", "asyncio", "openai", "time", "random", "os", "logging", "sock
 
 ONLY_IN = {
     "starlette": {"massgen_compat.asgi"},
-    "uvicorn": {"massgen_compat.__main__"},
+    "uvicorn": {"massgen_compat.cli.server"},
     "httpx": set[str](),
     "httpx2": set[str](),
     "asyncio": set[str](),
@@ -131,8 +134,16 @@ def test_libraries_of_the_edges_stay_at_the_edges(module: str) -> None:
         assert owners is None or module in owners, f"{module} imports {name}"
 
 
+def test_the_command_line_is_nobodys_library() -> None:
+    for module, path in MODULES.items():
+        if part_of(module) not in {"cli", "__main__"}:
+            roots = set(imports(path))
+            assert "massgen_compat.cli" not in {".".join(name.split(".")[:2]) for name in roots}
+            assert "argparse" not in roots, module
+
+
 def test_the_table_of_parts_is_complete() -> None:
-    known = {*ALLOWED, "", "asgi", "client", "demo", "intake", "__main__"}
+    known = {*ALLOWED, "", "asgi", "cli", "client", "intake"}
     assert {part_of(module) for module in MODULES} == known
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgen_compat import Agent, Backend, Limits, MassGen, Price, Team, TeamSettings
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.engine import LocalEngine
 from massgen_compat.errors import ConfigError, LimitExceeded, UpstreamRateLimited, UpstreamTimeout
 from massgen_compat.events import RunCompleted, RunEvent, RunLimited, WinnerChosen

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.message import Audio, File, Image, Part, Text
 from massgen_compat.run import Api

@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from massgen_compat import Agent, MassGen, Team, TeamSettings
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.errors import (
     ContextLengthExceeded,
     MassGenError,

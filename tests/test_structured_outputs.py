@@ -10,8 +10,8 @@ import pydantic
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.turn import Phase
 

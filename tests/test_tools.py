@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.engine import LocalEngine
 from massgen_compat.events import MessageToolCall, RunCompleted, RunEvent, TurnStarted
 from massgen_compat.message import Message, NamedTool, Text, Tool, ToolCall, text_message

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgen_compat import Agent, MassGen, Team, TeamSettings
-from massgen_compat.__main__ import serving
+from massgen_compat.cli.server import serving
 from massgen_compat.message import ToolCall
 from massgen_compat.protocol.chat import fold, parse
 from massgen_compat.scripted import ScriptedServer

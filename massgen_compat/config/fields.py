@@ -1,12 +1,12 @@
 """Typed reads of a mapping's keys, with errors that name the file, the line and the key. Pure."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NoReturn
 
 from massgen_compat.config.tree import Node
 from massgen_compat.errors import ConfigError
+from massgen_compat.spelling import did_you_mean
 
 LONGEST_SECONDS = 1e9
 MOST_DOLLARS = 1e9
@@ -90,8 +90,7 @@ class Fields:
             return None
         names = tuple(allowed)
         if not isinstance(node.value, str) or node.value not in names:
-            close = difflib.get_close_matches(str(node.value), names, n=1)
-            hint = f"; did you mean `{close[0]}`?" if close else ""
+            hint = did_you_mean(node.value, names)
             self.refuse(key, f"must be one of {', '.join(names)}{hint}")
         return node.value
 
@@ -106,8 +105,7 @@ class Fields:
         words = tuple(item.value for item in node.items)
         for word in words:
             if word not in names:
-                close = difflib.get_close_matches(str(word), names, n=1)
-                hint = f"; did you mean `{close[0]}`?" if close else ""
+                hint = did_you_mean(word, names)
                 self.refuse(key, f"must be a list of {', '.join(names)}{hint}")
         return tuple(str(word) for word in words)
 

@@ -1,6 +1,5 @@
 """What each key of a file means here: one finding a key, from the table in ``keys``. Pure."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ from massgen_compat.config.judges import ERROR, IGNORED, NEEDS_MASSGEN, Level, a
 from massgen_compat.config.keys import OWN_SECTIONS, SECTIONS, Row
 from massgen_compat.config.outline import AgentOutline, Outline, agent_nodes, printable
 from massgen_compat.config.tree import Node
+from massgen_compat.spelling import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +108,7 @@ def _row(section: str, name: str) -> Row | None:
 
 def _unknown(section: str, name: str) -> tuple[Level, str]:
     known = _known(section)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean `{close[0]}`?" if close else ""
+    hint = did_you_mean(name, known)
     if section in OWN_SECTIONS:
         return ERROR, f"unknown key{hint or '; known are ' + ', '.join(known)}"
     return IGNORED, f"unknown here{hint}"

@@ -1,6 +1,5 @@
 """Reads scripts: closed-world, with errors that name the key and what is allowed. Pure."""
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeAlias, cast
@@ -10,6 +9,7 @@ from pydantic_core import to_json
 from massgen_compat.errors import ConfigError
 from massgen_compat.message import Json
 from massgen_compat.scripted.script import Cut, Failure, Refuse, Script, ScriptedCall, Stall, Step
+from massgen_compat.spelling import did_you_mean
 
 
 def parse_script(script: Json | None, *, key: str = "script") -> Script:
@@ -41,10 +41,9 @@ def _fields(value: object, path: str, readers: Mapping[str, _Reader]) -> dict[st
     found: dict[str, Any] = {}
     for key, item in cast("Mapping[object, object]", value).items():
         if not isinstance(key, str) or key not in readers:
-            close = difflib.get_close_matches(str(key), readers, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(key, readers) or "."
             allowed = ", ".join(readers)
-            _refuse_value(path, f"unknown key {str(key)[:64]!r}.{hint} Allowed keys: {allowed}.")
+            _refuse_value(path, f"unknown key {str(key)[:64]!r}{hint} Allowed keys: {allowed}.")
         found[key] = readers[key](item, f"{path}.{key}")
     return found
 
@@ -93,11 +92,8 @@ def _one_of(*allowed: str) -> _Reader:
     def read(value: object, path: str) -> str:
         text = _text(value, path)
         if text not in allowed:
-            close = difflib.get_close_matches(text, allowed, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            _refuse_value(
-                path, f"unknown value {text[:64]!r}.{hint} Allowed: {', '.join(allowed)}."
-            )
+            hint = did_you_mean(text, allowed) or "."
+            _refuse_value(path, f"unknown value {text[:64]!r}{hint} Allowed: {', '.join(allowed)}.")
         return text
 
     return read

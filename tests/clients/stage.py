@@ -15,8 +15,8 @@ from typing import Any
 import anyio
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.message import Json
 from massgen_compat.run import Trace
 from massgen_compat.scripted import ScriptedServer, ServedRequest

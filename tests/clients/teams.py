@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from massgen_compat import Agent, Backend, MassGen, Team
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from tests.clients.stage import KEY
 
 ANSWER = "Because air scatters blue light most."

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 from starlette.applications import Starlette
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.policies import Policy
 from massgen_compat.protocol.parameters import UnknownParams
 from massgen_compat.run import Api

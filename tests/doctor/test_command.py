@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from massgen_compat.__main__ import serving
+from massgen_compat.cli.server import serving
 from massgen_compat.doctor.findings import CHECKS
 from tests.doctor.endpoints import KEY, Altered, Recorder, answering, in_body, team
 from tests.processes import Outcome, run
@@ -91,7 +91,7 @@ def test_without_chats_nothing_is_asked_that_could_cost() -> None:
 WITHOUT_AIOHTTP = """\
 import sys
 sys.modules["aiohttp"] = None
-from massgen_compat.__main__ import main
+from massgen_compat.cli import main
 sys.exit(main(["doctor", "http://127.0.0.1:1"]))
 """
 

@@ -14,7 +14,7 @@ import anyio.to_thread
 import pytest
 from starlette.types import ASGIApp, Scope
 
-from massgen_compat.__main__ import serving
+from massgen_compat.cli.server import serving
 from massgen_compat.doctor.address import read_url
 from massgen_compat.doctor.checkup import CHATS, NO_MODEL, Target, Verdict, examine
 from massgen_compat.doctor.findings import CHECKS, Finding, Level

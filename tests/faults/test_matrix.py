@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.message import Json
 from massgen_compat.run import TeamSettings
 from massgen_compat.turn import Phase

@@ -17,9 +17,9 @@ import openai
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
 from massgen_compat.background import BackgroundRule
+from massgen_compat.cli.server import serving
 from massgen_compat.errors import UpstreamTimeout, UpstreamUnreachable
 from massgen_compat.events import AgentLeft, MessageText, RunCompleted, RunEvent
 from massgen_compat.message import Json

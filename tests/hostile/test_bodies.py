@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from tests.fakes import Model
 from tests.test_server import KEYS, ask, every_path, massgen_of
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.scripted import ScriptedServer
 from tests.test_server import ask
 

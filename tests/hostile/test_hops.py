@@ -7,8 +7,8 @@ import pytest
 import uvicorn
 
 from massgen_compat import Agent, Backend, MassGen, Team
-from massgen_compat.__main__ import serving
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import serving
 from massgen_compat.scripted import ScriptedServer
 from tests.test_server import CHAT, ask
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from massgen_compat.__main__ import serving
+from massgen_compat.cli.server import serving
 from massgen_compat.events import Answered, RunEvent, SubmissionRejected
 from massgen_compat.run import Api
 from massgen_compat.scripted import ScriptedServer

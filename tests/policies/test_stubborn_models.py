@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from massgen_compat.__main__ import serving
+from massgen_compat.cli.server import serving
 from massgen_compat.coordination import Rules
 from massgen_compat.coordination.state import call_bound
 from massgen_compat.errors import UpstreamMalformed

@@ -25,10 +25,10 @@ class Wrong:
 
 
 WRONG = (
-    Wrong({"drafts": "x"}, "script", "unknown key 'drafts'. Did you mean 'draft'?"),
+    Wrong({"drafts": "x"}, "script", "unknown key 'drafts'; did you mean `draft`?"),
     Wrong({1: "x"}, "script", "unknown key '1'. Allowed keys: draft, evaluate, present,"),
     Wrong(["draft"], "script", "must be a mapping, not list"),
-    Wrong({"draft": {"txt": "x"}}, "script.draft", "unknown key 'txt'. Did you mean 'text'?"),
+    Wrong({"draft": {"txt": "x"}}, "script.draft", "unknown key 'txt'; did you mean `text`?"),
     Wrong({"draft": ["a", {"text": 3}]}, "script.draft[1].text", "must be text, not int"),
     Wrong({"draft": None}, "script.draft", "must be text, a mapping or a list, not nothing"),
     Wrong({"present": []}, "script.present", "at least one entry"),
@@ -43,7 +43,7 @@ WRONG = (
     Wrong(
         {"draft": {"hosted": ["websearch"]}},
         "script.draft.hosted[0]",
-        "unknown value 'websearch'. Did you mean 'web_search'? Allowed: web_search.",
+        "unknown value 'websearch'; did you mean `web_search`? Allowed: web_search.",
     ),
     Wrong({"draft": {"finish_reason": "x"}}, "script.draft.finish_reason", "Allowed: stop, length"),
     Wrong({"draft": {"calls": [{}]}}, "script.draft.calls[0]", "needs a 'name'"),

@@ -1,22 +1,20 @@
-"""The demo: two teams answer a chat request offline, over real sockets.
+"""``massgen-compat demo``: two teams answer a chat request offline, over real sockets.
 
 Everything is real but the models: the agents' providers are scripts, served over loopback HTTP in
 OpenAI's wire format; the teams are served beside them; the official ``openai`` SDK asks and
 streams. It says so on the screen.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import argparse
+import sys
 from typing import Any, TextIO
 
 from openai import OpenAI
 
+from massgen_compat.cli.parser import Commands
 from massgen_compat.client import MassGen
 from massgen_compat.run import Agent, Backend, Team
 from massgen_compat.scripted import ScriptedServer
-
-Serving = Callable[[Any], AbstractContextManager[str]]
-"""Serves an ASGI app for the time of a ``with`` and yields its URL."""
 
 QUESTION = "Why is the sky blue, and why are sunsets red?"
 
@@ -70,8 +68,34 @@ SCRIPTS: dict[str, dict[str, Any]] = {
 }
 
 
-def show_demo(serving: Serving, screen: TextIO) -> None:
+_ABOUT = """\
+Watch two teams answer a request, offline and without a key: the models are
+scripts, the rest (the coordination, the server, and the official openai SDK as
+its client) is real.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "demo",
+        help="watch two teams answer a request offline (scripted: no model is involved)",
+        description=_ABOUT,
+        epilog="example:\n  massgen-compat demo\n",
+    )
+    parser.set_defaults(command=_demo)
+
+
+def _demo(_arguments: argparse.Namespace) -> int:
+    show_demo(sys.stdout)
+    return 0
+
+
+def show_demo(screen: TextIO) -> None:
     """Run the two teams on one question and show, on ``screen``, what a client receives."""
+    from massgen_compat.asgi import create_app  # noqa: PLC0415 - the [server] extra
+    from massgen_compat.cli.server import serving  # noqa: PLC0415 - the same
+
     screen.write(
         "No model is involved: the agents follow scripts, served over loopback HTTP in OpenAI's "
         "wire format.\nThe rest is real: the coordination, the server, and the official openai "
@@ -79,8 +103,6 @@ def show_demo(serving: Serving, screen: TextIO) -> None:
     )
     with serving(ScriptedServer(SCRIPTS)) as upstream:
         massgen = MassGen(*_teams(f"{upstream}/v1"), env={})
-        from massgen_compat.asgi import create_app  # noqa: PLC0415 - the [server] extra
-
         with (
             serving(create_app(massgen)) as url,
             OpenAI(base_url=f"{url}/v1", api_key="none needed here") as client,
