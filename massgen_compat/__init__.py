@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError
 from massgen_compat.message import Message
-from massgen_compat.run import Agent, Backend, Limits, Price, RunRequest, Team, TeamSettings
+from massgen_compat.run import (
+    Agent,
+    Backend,
+    Escalation,
+    Limits,
+    Price,
+    RunRequest,
+    Team,
+    TeamSettings,
+)
 
 if TYPE_CHECKING:
     from massgen_compat.scripted import ScriptedModel
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "Backend",
+    "Escalation",
     "Limits",
     "MassGen",
     "MassGenError",

@@ -4,7 +4,7 @@ Said before anything is spent. Which agent presents is not known beforehand, so 
 needs every agent has to have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -12,7 +12,7 @@ from massgen_compat.capabilities import kind_of, team_inputs
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
 from massgen_compat.message import InputKind
 from massgen_compat.meter import Cost
-from massgen_compat.run import Narrowing, RunRequest, Team
+from massgen_compat.run import Agent, Escalation, Narrowing, RunRequest, Team
 from massgen_compat.upstream.backends import takes_custom_tools, wire_of
 from massgen_compat.upstream.parameters import unsupported
 
@@ -66,6 +66,21 @@ _PARTS: Final[dict[InputKind, tuple[str, str]]] = {
 }
 
 
+def escalating(team: Team, request: RunRequest) -> Team:
+    """The team, all of it asked at once where those who are asked first lack an input.
+
+    They would answer without it, agree, and nobody who takes it would ever be asked.
+    """
+    escalation = team.settings.escalation
+    if escalation is None:
+        return team
+    first = [agent for agent in team.agents if agent.id in escalation.first]
+    needed = {kind_of(part) for message in request.messages for part in message.content}
+    if needed <= {None, *team_inputs(first)}:
+        return team
+    return Team(team.name, team.agents, settings=replace(team.settings, escalation=None))
+
+
 def _check_parts(team: Team, request: RunRequest) -> None:
     taken = team_inputs(team.answering)
     for index, message in enumerate(request.messages):
@@ -116,6 +131,7 @@ def narrowed(team: Team, narrowing: Narrowing) -> Team:
         settings,
         max_new_answers_per_agent=_lower(settings.max_new_answers_per_agent, answers),
         final_answer_strategy="winner_reuse" if narrowing.reuse else settings.final_answer_strategy,
+        escalation=_escalation(settings.escalation, agents),
         limits=replace(
             limits,
             max_calls=_lower(limits.max_calls, narrowing.max_calls),
@@ -125,6 +141,15 @@ def narrowed(team: Team, narrowing: Narrowing) -> Team:
         ),
     )
     return Team(team.name, agents, settings=settings)
+
+
+def _escalation(escalation: Escalation | None, agents: Sequence[Agent]) -> Escalation | None:
+    """The escalation among these agents, if it leaves somebody to ask first and to call then."""
+    if escalation is None:
+        return None
+    ids = [agent.id for agent in agents]
+    first = tuple(agent for agent in escalation.first if agent in ids)
+    return replace(escalation, first=first) if first and len(first) < len(ids) else None
 
 
 def _lower(own: _Number, asked: _Number | None) -> _Number:

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from massgen_compat.admission import admit, narrowed, unhonoured
+from massgen_compat.admission import admit, escalating, narrowed, unhonoured
 from massgen_compat.background import OFF, BackgroundRule, rules_with
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.errors import ConfigError, ModelNotFound
@@ -278,7 +278,7 @@ class MassGen:
     def _run(
         self, team: Team, request: RunRequest
     ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
-        team = narrowed(team, request.narrowing)
+        team = escalating(narrowed(team, request.narrowing), request)
         admit(team, request, self._costs.of_team(team))
         stream = self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
         return observed(self._observe, team, request, stream) if self._observe else stream
@@ -356,7 +356,7 @@ def _background(teams: Iterable[Team]) -> dict[str, Team]:
 def _alone(name: str, team: Team, agent: Agent) -> Team:
     """An agent of a team alone: its limit of calls follows from its own rules."""
     limits = replace(team.settings.limits, max_calls=None)
-    settings = replace(team.settings, limits=limits, background_agent=None)
+    settings = replace(team.settings, limits=limits, background_agent=None, escalation=None)
     return Team(name, (agent,), settings=settings)
 
 

@@ -24,6 +24,29 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstAsked:
+    """``agents`` are asked first; the ``others`` are called only if these disagree."""
+
+    type: Literal["first_asked"] = "first_asked"
+    agents: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+Disagreement: TypeAlias = Literal["new_answer", "votes", "left"]
+"""Why the others are called: one of those asked first answered anew, their votes do not agree, or
+one of them left the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamCalled:
+    """Those who were asked first disagree: the other ``agents`` join, and votes so far are void."""
+
+    type: Literal["team_called"] = "team_called"
+    agents: tuple[str, ...]
+    reason: Disagreement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStarted:
     """An agent starts a turn: it drafts, evaluates or presents."""
 
@@ -233,6 +256,8 @@ class RunCompleted:
 
 RunEvent: TypeAlias = (
     RunStarted
+    | FirstAsked
+    | TeamCalled
     | TurnStarted
     | AgentText
     | AgentReasoning

@@ -200,8 +200,11 @@ def _evaluate_briefing(state: State, seat: Seat, names: ToolNames, policy: Polic
         _COMPARE,
         "\n".join(options),
     ]
+    alone = len(state.answered) == 1
+    if state.reserves:
+        parts.append(_REVIEW if alone else _FIRST)
     if policy.evaluations:
-        parts.append(_EVALUATIONS)
+        parts.append(_SELF_EVALUATION if alone else _EVALUATIONS)
     if not state.may_answer(seat):
         parts.append("You cannot submit another answer in this run.")
     return "\n\n".join(parts)
@@ -210,6 +213,18 @@ def _evaluate_briefing(state: State, seat: Seat, names: ToolNames, policy: Polic
 _EVALUATIONS = """\
 Both calls begin with `evaluations`: one entry for every answer of another agent, written before \
 you decide. A call without them is turned back."""
+
+_SELF_EVALUATION = """\
+Both calls begin with `evaluations`: one entry for your own draft, written before you decide. A \
+call without it is turned back."""
+
+_REVIEW = """\
+Only your own draft is there. Review it as if somebody else had written it. If you vote for it, it \
+is the answer; if you submit a better one, the other agents are asked, too."""
+
+_FIRST = """\
+You and the authors of these answers were asked first. The other agents are asked, too, if you do \
+not agree."""
 
 _COMPARE = """\
 Compare every answer above with the request: what is right, what is wrong, what is missing. Then \

@@ -22,6 +22,7 @@ from massgen_compat.result import Usage
 Trace: TypeAlias = Literal["off", "status", "full"]
 Strategy: TypeAlias = Literal["winner_present", "winner_reuse", "synthesize"]
 Api: TypeAlias = Literal["responses", "chat"]
+Agreement: TypeAlias = Literal["unanimous", "majority"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,26 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """Some agents of a team are asked first, and the others only if these disagree.
+
+    ``first`` are their ids; one alone reviews its own draft. ``until`` all of them, or a strict
+    majority of them, vote for the same answer, the others are not asked.
+
+    Raises ``ValueError`` for no ids, a repeated one, and a word for ``until`` that is none.
+    """
+
+    first: tuple[str, ...]
+    until: Agreement = "unanimous"
+
+    def __post_init__(self) -> None:
+        if not self.first or len(set(self.first)) != len(self.first):
+            raise ValueError("escalation needs the ids of one or more agents, each of them once")
+        if self.until not in get_args(Agreement):
+            raise ValueError(f"escalation is until {' or '.join(get_args(Agreement))}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TeamSettings:
     """How a team coordinates; the names are those of MassGen's ``orchestrator`` block.
 
@@ -141,6 +162,9 @@ class TeamSettings:
     ``background_agent`` answers alone what clients send behind their user's back: an agent's id,
     ``None`` for the first agent, ``"off"`` for the whole team. ``background_rules`` come before
     the built-in ones. ``prices``, by the agents' models, come before those that are known.
+    ``escalation``: who is asked first; ``None`` asks everybody at once.
+
+    Raises ``ValueError`` for an escalation without votes, which could not disagree.
     """
 
     voting_sensitivity: str = "lenient"
@@ -163,6 +187,13 @@ class TeamSettings:
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price], hash=False)
+    escalation: Escalation | None = None
+
+    def __post_init__(self) -> None:
+        without_votes = self.skip_voting or self.skip_coordination_rounds
+        if self.escalation is not None and without_votes:
+            name = "skip_voting" if self.skip_voting else "skip_coordination_rounds"
+            raise ValueError(f"escalation needs votes, and there are none with {name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +224,24 @@ class Team:
         ids = [agent.id for agent in self.agents]
         if len(set(ids)) != len(ids):
             raise ValueError(f"team {name!r} has two agents with the same id")
+        if self.settings.escalation is not None:
+            _check_first(name, ids, self.settings.escalation.first)
 
     @property
     def answering(self) -> tuple[Agent, ...]:
         """The agents that answer a request: all, or without coordination the first one, for whom
         the others only step in."""
         return self.agents[:1] if self.settings.skip_coordination_rounds else self.agents
+
+
+def _check_first(name: str, ids: list[str], first: tuple[str, ...]) -> None:
+    if unknown := [agent for agent in first if agent not in ids]:
+        raise ValueError(
+            f"team {name!r}: escalation.first has {unknown[0]!r}, which is none of its agents: "
+            f"{', '.join(ids)}"
+        )
+    if len(first) == len(ids):
+        raise ValueError(f"team {name!r}: escalation.first leaves nobody to call")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,9 @@ def workflow_tools(
         return () if policy.draft_as_message else (_answer_tool(names, {}),)
     evaluations: dict[str, Any] = {}
     if policy.evaluations:
-        evaluations["evaluations"] = evaluations_schema(_others(state, agent))
+        judged = _judged(state, agent)
+        own = judged == (label(state.rules, agent),)
+        evaluations["evaluations"] = evaluations_schema(judged, own=own)
     vote = _vote_tool(names, evaluations, [label(state.rules, s.agent) for s in state.answered])
     answer = _answer_tool(names, evaluations)
     return (vote, answer) if state.may_answer(seat) else (vote,)
@@ -79,9 +81,10 @@ def _vote_tool(names: ToolNames, first: Mapping[str, Any], labels: Sequence[str]
     )
 
 
-def _others(state: State, agent: str) -> tuple[str, ...]:
-    """The labels of the answers by the agent's peers."""
-    return tuple(label(state.rules, seat.agent) for seat in state.answered if seat.agent != agent)
+def _judged(state: State, agent: str) -> tuple[str, ...]:
+    """The labels of the answers that the agent has to evaluate: its peers', or its own alone."""
+    peers = [seat for seat in state.answered if seat.agent != agent]
+    return tuple(label(state.rules, seat.agent) for seat in peers or state.answered)
 
 
 def _parameters(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +153,7 @@ def _objection(
             kind="vote" if is_vote else "new_answer",
             arguments=arguments,
             own=label(state.rules, agent),
-            others=_others(state, agent),
+            others=_judged(state, agent),
         )
     )
 

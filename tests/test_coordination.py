@@ -36,7 +36,7 @@ from massgen_compat.coordination import (
     call_bound,
     step,
 )
-from massgen_compat.coordination.rules import tally
+from massgen_compat.coordination.seats import tally
 from massgen_compat.events import AgentLeft, Answered, RunEvent, VotesVoided, WinnerChosen
 from massgen_compat.turn import Phase
 

@@ -41,7 +41,7 @@ from massgen_compat.coordination import (
     step,
     stop_before,
 )
-from massgen_compat.coordination.state import TRIES_PER_ROUND
+from massgen_compat.coordination.terms import TRIES_PER_ROUND
 from massgen_compat.events import (
     Abstained,
     AgentLeft,
@@ -101,6 +101,27 @@ TEAMS = {
     ),
     "one agent, workflow": Rules(agents=("a",), max_answers=2),
     "three agents, one answer each": Rules(agents=THREE, max_answers=1, max_calls=AMPLE),
+    "one of two asked first": Rules(agents=TWO, max_answers=2, first=("b",), max_calls=AMPLE),
+    "one of two asked first, one answer each": Rules(agents=TWO, max_answers=1, first=("a",)),
+    "one of two asked first, gated, objections stand": Rules(
+        agents=TWO,
+        max_answers=1,
+        first=("a",),
+        message_drafts=frozenset(TWO),
+        waive_objections=False,
+        max_calls=AMPLE,
+    ),
+    "one of two asked first, three calls": Rules(agents=TWO, first=("a",), max_calls=3),
+    "two of three asked first": Rules(
+        agents=THREE, max_answers=1, first=("a", "c"), max_calls=AMPLE
+    ),
+    "three of four asked first, a majority": Rules(
+        agents=(*THREE, "d"),
+        max_answers=1,
+        first=THREE,
+        until="majority",
+        max_calls=8,
+    ),
     "three agents, eager": Rules(agents=THREE, max_answers=1, defer_voting=False, max_calls=AMPLE),
 }
 
@@ -195,7 +216,10 @@ def check_state(state: State) -> None:
     working = [seat for seat in state.seats if seat.standing is Standing.WORKING]
     assert state.calls <= state.rules.call_limit
     assert all(seat.vote is None or seat.vote.target in answered for seat in state.seats)
-    assert all(seat.answers <= max(1, state.rules.max_answers) for seat in state.seats)
+    for seat in state.seats:
+        disagreed = 2 if seat.agent in state.rules.first else 1
+        assert seat.answers <= max(disagreed, state.rules.max_answers)
+    check_reserves(state)
     assert all(seat.tries <= TRIES_PER_ROUND for seat in state.seats)
     match state.stage:
         case Stage.COORDINATING:
@@ -204,7 +228,7 @@ def check_state(state: State) -> None:
             assert all(
                 (seat.standing is Standing.VOTED) == (seat.vote is not None) for seat in state.seats
             )
-            held = {Standing.WORKING, Standing.VOTED, Standing.ABSTAINED, Standing.LEFT}
+            held = {*Standing} - {Standing.WAITING}
             drafting = any(seat.living and seat.answer is None for seat in state.seats)
             for seat in state.seats:
                 waits_for_drafts = seat.standing is Standing.WAITING and drafting
@@ -214,6 +238,29 @@ def check_state(state: State) -> None:
             assert state.winner is not None or state.rules.solo
         case Stage.DONE:
             pass
+
+
+def check_reserves(state: State) -> None:
+    """Either nobody in reserve was asked yet, or all of them were."""
+    reserves = {seat.agent for seat in state.reserves}
+    others = {*state.rules.agents} - {*state.rules.first} if state.rules.first else set[str]()
+    assert reserves in (set[str](), others)
+    for seat in state.reserves:
+        assert (seat.round, seat.answer, seat.vote) == (0, None, None)
+    if reserves and state.stage is Stage.PRESENTING:
+        check_agreement(state)
+
+
+def check_agreement(state: State) -> None:
+    """Those who were asked first agree, all or most, without an objection or a new answer."""
+    first = [seat for seat in state.seats if seat.agent in state.rules.first]
+    for_winner = [seat.vote for seat in first if seat.vote and seat.vote.target == state.winner]
+    verified = sum(vote.objection is None for vote in for_winner)
+    assert all(seat.answers == 1 for seat in first)
+    if state.rules.until == "unanimous":
+        assert verified == len(first)
+    else:
+        assert verified * 2 > len(first)
 
 
 def check_limit(state: State) -> None:

@@ -161,6 +161,7 @@ def test_the_public_names_are_these() -> None:
     assert set(massgen_compat.__all__) == {
         "Agent",
         "Backend",
+        "Escalation",
         "Limits",
         "MassGen",
         "MassGenError",

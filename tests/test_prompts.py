@@ -110,6 +110,8 @@ CAPPED = Rules(agents=("critic", "poet"), max_answers=1)
 
 def snapshots() -> dict[str, str]:
     draft, evaluate = after(), after(*drafted())
+    review = after(drafted()[0], rules=Rules(agents=RULES.agents, first=("critic",)))
+    first = after(*drafted(), rules=Rules(agents=(*RULES.agents, "third"), first=RULES.agents))
     capped, present = after(*drafted(), rules=CAPPED), after(*drafted(), *voted())
     return {
         "draft": shown(sent(draft, "critic"), tools_of(draft, "critic")),
@@ -124,6 +126,12 @@ def snapshots() -> dict[str, str]:
         ),
         "resumed": shown(resumed_messages(CHAT, TOOLS)[-1:]),
         "draft-gated": shown(gated(draft)),
+        "review": shown(sent(review, "critic")[-1:], tools_of(review, "critic")),
+        "review-gated": shown(
+            turn_messages(CHAT, TEAM, review, "critic", NAMES, GATED)[-1:],
+            workflow_tools(review, "critic", NAMES, GATED),
+        ),
+        "evaluate-first": shown(sent(first, "poet")[-1:]),
         "evaluate-gated": shown(gated(evaluate), workflow_tools(evaluate, "poet", NAMES, GATED)),
         "corrections": "".join(
             f"{reason.value}\n{shown(turned_back(reason, evaluate))}" for reason in Rejection

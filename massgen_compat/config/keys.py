@@ -320,6 +320,11 @@ _OWN_LIMITS: Final = {
     **_rows(HONOURED, "bounds the run, in seconds", "deadline_seconds"),
 }
 
+_OWN_ESCALATION: Final = {
+    **_rows(HONOURED, "the agent, or the agents, that are asked first", "first"),
+    **_rows(HONOURED, "whether all of them have to agree, or a majority, to decide alone", "until"),
+}
+
 _OWN_TIMEOUTS: Final = {
     **_rows(HONOURED, "bounds each try to connect to a provider, in seconds", "connect_seconds"),
     **_rows(
@@ -348,6 +353,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Row]]] = {
     "massgen_compat": _OWN,
     "massgen_compat.limits": _OWN_LIMITS,
     "massgen_compat.timeouts": _OWN_TIMEOUTS,
+    "massgen_compat.escalation": _OWN_ESCALATION,
     "massgen_compat.background_rules[]": _OWN_RULE,
 }
 """Mappings whose keys are looked up one by one; ``[]`` stands for any item of a list.
@@ -360,6 +366,7 @@ OWN_SECTIONS: Final = frozenset(
         "massgen_compat",
         "massgen_compat.limits",
         "massgen_compat.timeouts",
+        "massgen_compat.escalation",
         "massgen_compat.background_rules[]",
         "agents[].massgen_compat",
     }

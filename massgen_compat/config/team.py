@@ -8,6 +8,7 @@ from typing import Any, Final, cast, get_args
 
 from massgen_compat.capabilities import KINDS
 from massgen_compat.config.background import background_agent, background_rules
+from massgen_compat.config.escalation import escalation
 from massgen_compat.config.fields import Fields
 from massgen_compat.config.judges import SENSITIVITIES
 from massgen_compat.config.keys import PARAMETERS
@@ -62,6 +63,11 @@ def build_team(tree: Node, env: Mapping[str, str], where: str) -> Team:
         background_rules=background_rules(own),
         prices=prices(own, [agent.model for agent in agents]),
     )
+    first = escalation(own, [agent.id for agent in agents])
+    try:
+        settings = replace(settings, escalation=first)
+    except ValueError as error:
+        own.refuse("escalation", f"cannot be: {error}")
     try:
         return Team(own.text("model") or PurePath(where).stem, agents, settings=settings)
     except ValueError as error:

@@ -11,7 +11,8 @@ carries its round, and what comes from an older round is ignored.
 """
 
 from massgen_compat.coordination.limits import CallEffect, calls_of, stop_before
-from massgen_compat.coordination.rules import answers_by_rank, begin, step
+from massgen_compat.coordination.rules import begin, step
+from massgen_compat.coordination.seats import answers_by_rank, tally
 from massgen_compat.coordination.state import (
     Abort,
     Began,
@@ -32,7 +33,6 @@ from massgen_compat.coordination.state import (
     RepairMessages,
     Replied,
     RoundTimer,
-    Rules,
     RunTimer,
     Seat,
     Signal,
@@ -45,11 +45,12 @@ from massgen_compat.coordination.state import (
     Transition,
     Unusable,
     VoteFor,
-    call_bound,
     label,
 )
+from massgen_compat.coordination.terms import TRIES_PER_ROUND, Rules, call_bound
 
 __all__ = [
+    "TRIES_PER_ROUND",
     "Abort",
     "Began",
     "CallEffect",
@@ -90,4 +91,5 @@ __all__ = [
     "label",
     "step",
     "stop_before",
+    "tally",
 ]

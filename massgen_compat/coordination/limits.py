@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import TypeAlias
 
-from massgen_compat.coordination.rules import step, unfit
+from massgen_compat.coordination.presenting import unfit
+from massgen_compat.coordination.rules import step
 from massgen_compat.coordination.state import (
     CorrectTurn,
     Effect,
@@ -14,7 +15,7 @@ from massgen_compat.coordination.state import (
     StartTurn,
     Transition,
 )
-from massgen_compat.events import PresentationStarted, TurnStarted
+from massgen_compat.events import PresentationStarted, TeamCalled, TurnStarted
 
 CallEffect: TypeAlias = StartTurn | CorrectTurn | RepairMessages
 """An effect that makes model calls."""
@@ -40,7 +41,7 @@ def stop_before(transition: Transition, limit: str, *, calls: int) -> Transition
         tuple(
             event
             for event in transition.events
-            if not isinstance(event, TurnStarted | PresentationStarted)
+            if not isinstance(event, TurnStarted | PresentationStarted | TeamCalled)
         ),
     )
     if repairing:

@@ -1,72 +1,13 @@
-"""What the coordination speaks of: rules, decisions, signals, effects, state. Values only."""
+"""What the coordination speaks of: decisions, signals, effects, state. Values only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from massgen_compat.coordination.terms import Rules
 from massgen_compat.events import RunEvent
-from massgen_compat.run import Strategy
 from massgen_compat.turn import Phase
-
-TRIES_PER_ROUND = 3
-"""Replies that an agent may give in one round before the round ends without a decision."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What a team's settings mean for its runs. Durations are seconds.
-
-    ``novelty`` is the greatest word overlap (Jaccard, 0 to 1) that a new answer may have with an
-    existing one. ``lead_cap`` bounds how many answers an agent may be ahead of the slowest.
-    ``solo`` skips the workflow: the first agent's message is the answer. ``message_drafts`` are
-    the agents whose draft is an ordinary message. ``waive_objections``: a decision that a policy
-    still objects to in the last try of a round counts, marked as unverified; otherwise it is lost.
-    ``presentations``: so many messages are written, each with a model call. ``repairs``: a message
-    without the format that was asked for gets another try.
-    """
-
-    agents: tuple[str, ...]
-    max_answers: int = 3
-    max_answers_global: int | None = None
-    novelty: float | None = None
-    lead_cap: int | None = None
-    defer_voting: bool = True
-    skip_voting: bool = False
-    solo: bool = False
-    strategy: Strategy = "winner_present"
-    first_round_seconds: float | None = None
-    later_round_seconds: float | None = None
-    grace_seconds: float = 10.0
-    deadline_seconds: float | None = None
-    max_calls: int | None = None
-    message_drafts: frozenset[str] = frozenset()
-    waive_objections: bool = True
-    presentations: int = 1
-    repairs: bool = False
-
-    @property
-    def call_limit(self) -> int:
-        """The calls that a run may make: ``max_calls``, or what the other rules allow at most."""
-        return call_bound(self) if self.max_calls is None else self.max_calls
-
-
-def call_bound(rules: Rules) -> int:
-    """The model calls of the longest run in which each agent is turned back at most twice.
-
-    Everybody drafts; each further answer sends everybody into one more evaluation; then every
-    agent might have to try the presentation, and the last one to repair it.
-    """
-    agents = len(rules.agents)
-    presenting = rules.presentations * (agents + rules.repairs)
-    if rules.solo:
-        return presenting
-    further_answers = agents * (rules.max_answers - 1)
-    if rules.max_answers_global is not None:
-        further_answers = min(further_answers, max(0, rules.max_answers_global - agents))
-    drafts, evaluations, corrections = agents, agents * (1 + further_answers), 2 * agents
-    return drafts + evaluations + corrections + presenting
-
 
 # What agents decide
 
@@ -306,6 +247,8 @@ class Standing(StrEnum):
     VOTED = "voted"
     ABSTAINED = "abstained"
     LEFT = "left"
+    RESERVE = "reserve"
+    """Not asked yet: others were asked first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,8 +266,8 @@ class Seat:
 
     @property
     def living(self) -> bool:
-        """Whether the agent is still part of the run."""
-        return self.standing is not Standing.LEFT
+        """Whether the agent is part of the run: it was asked, and has not left."""
+        return self.standing not in {Standing.LEFT, Standing.RESERVE}
 
     @property
     def phase(self) -> Phase:
@@ -354,8 +297,20 @@ class State:
 
     @property
     def living(self) -> tuple[Seat, ...]:
-        """The seats of the agents that are still part of the run."""
+        """The seats of the agents that were asked and have not left."""
         return tuple(seat for seat in self.seats if seat.living)
+
+    @property
+    def reserves(self) -> tuple[Seat, ...]:
+        """The seats of the agents that are asked only if those who were asked first disagree."""
+        return tuple(seat for seat in self.seats if seat.standing is Standing.RESERVE)
+
+    @property
+    def votes_needed(self) -> int:
+        """How many equal votes of the living are agreement."""
+        if self.reserves and self.rules.until == "unanimous":
+            return len(self.living)
+        return len(self.living) // 2 + 1
 
     @property
     def answered(self) -> tuple[Seat, ...]:
@@ -363,9 +318,12 @@ class State:
         return tuple(seat for seat in self.seats if seat.answer is not None)
 
     def may_answer(self, seat: Seat) -> bool:
-        """Whether the agent may submit another answer. Its first one is always allowed."""
+        """Whether the agent may submit another answer.
+
+        Its first one is always allowed, and whoever was asked first can always disagree.
+        """
         rules = self.rules
-        if seat.answers == 0:
+        if seat.answers == 0 or self.reserves:
             return True
         slowest = min((other.answers for other in self.living), default=0)
         total = sum(other.answers for other in self.seats)

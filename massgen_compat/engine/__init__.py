@@ -63,17 +63,21 @@ def rules_of(
         request.tools or wanted or request.choices > 1 or "logprobs" in request.presenter_params
     )
     reuses = settings.final_answer_strategy == "winner_reuse" and presents
-    first = resumed_by or 0
+    place = resumed_by or 0
     agents = tuple(agent.id for agent in team.agents)
+    solo = len(agents) == 1 or settings.skip_coordination_rounds or resumed_by is not None
+    escalation = None if solo else settings.escalation
     return Rules(
-        agents=agents[first:] + agents[:first],
+        agents=agents[place:] + agents[:place],
         max_answers=settings.max_new_answers_per_agent,
         max_answers_global=settings.max_new_answers_global,
         novelty=NOVELTY[settings.answer_novelty_requirement],
         lead_cap=settings.fairness_lead_cap_answers,
         defer_voting=settings.defer_voting_until_all_answered,
         skip_voting=settings.skip_voting,
-        solo=len(agents) == 1 or settings.skip_coordination_rounds or resumed_by is not None,
+        solo=solo,
+        first=escalation.first if escalation else (),
+        until=escalation.until if escalation else "unanimous",
         strategy="winner_present" if reuses else settings.final_answer_strategy,
         first_round_seconds=settings.initial_round_timeout_seconds,
         later_round_seconds=settings.subsequent_round_timeout_seconds,

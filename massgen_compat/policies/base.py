@@ -17,7 +17,8 @@ class Submission:
     """A decision that an agent wants to make, before it counts.
 
     ``arguments`` are those of the tool call. ``own`` is the agent's label, ``others`` are the
-    labels of the answers by its peers that it was shown.
+    labels of the answers by its peers that it was shown; an agent that reviews its own draft alone
+    finds its own label there.
     """
 
     phase: Phase

@@ -13,11 +13,11 @@ from massgen_compat.coordination import Objection
 from massgen_compat.policies.base import Submission
 
 
-def evaluations_schema(labels: Iterable[str]) -> dict[str, Any]:
+def evaluations_schema(labels: Iterable[str], *, own: bool = False) -> dict[str, Any]:
     """The JSON schema of the ``evaluations`` argument, which stands first in both tools.
 
     A model without hidden reasoning writes arguments in order, so this is where it thinks before
-    it decides.
+    it decides. ``own``: there is nothing to evaluate but the agent's own draft.
     """
     text = {"type": "string"}
     properties = {
@@ -27,7 +27,9 @@ def evaluations_schema(labels: Iterable[str]) -> dict[str, Any]:
     }
     return {
         "type": "array",
-        "description": "One evaluation of each answer of another agent.",
+        "description": "An evaluation of your draft, as if another agent had written it."
+        if own
+        else "One evaluation of each answer of another agent.",
         "items": {
             "type": "object",
             "properties": properties,
@@ -41,7 +43,7 @@ def review_evaluations(submission: Submission) -> Objection | None:
     """Object to a submission without a real evaluation of every peer's answer.
 
     Blank ones do not count, nor does one text used for several answers. Evaluations of the
-    agent's own answer are welcome and not needed.
+    agent's own answer are welcome and not needed, unless there is no other.
     """
     given = submission.arguments.get("evaluations")
     rows = cast("list[object]", given) if isinstance(given, list) else []

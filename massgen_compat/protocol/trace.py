@@ -13,6 +13,8 @@ from massgen_compat.events import (
     AgentReasoning,
     AgentText,
     Answered,
+    Disagreement,
+    FirstAsked,
     HostedToolCalled,
     MessageRefusal,
     MessageText,
@@ -24,6 +26,7 @@ from massgen_compat.events import (
     RunLimited,
     RunStarted,
     SubmissionRejected,
+    TeamCalled,
     TurnFinished,
     TurnStarted,
     VoteCast,
@@ -116,6 +119,8 @@ def _unfenced(text: str, *, at_line_start: bool = True) -> str:
 def _status(event: RunEvent) -> str | None:
     """One line about an event that matters to a reader, ``None`` for the others."""
     match event:
+        case FirstAsked() | TeamCalled():
+            return _asked(event)
         case Answered():
             again = f" again ({event.number})" if event.number > 1 else ""
             return f"{event.agent} answered{again}{_doubt(event)}."
@@ -134,12 +139,8 @@ def _status(event: RunEvent) -> str | None:
             )
         case AgentLeft():
             return _with_reason(f"{event.agent} left the run", event.reason)
-        case WinnerChosen():
-            return _chosen(event)
-        case RunLimited():
-            return f"The run was limited by {event.limit}: the answer is the message as it stands."
-        case PresentationStarted():
-            return f"{event.agent} writes the final message."
+        case WinnerChosen() | PresentationStarted() | RunLimited():
+            return _decided(event)
         case HostedToolCalled():
             return f"{event.agent} used {event.tool}."
         case ParametersDropped():
@@ -163,11 +164,29 @@ def _status(event: RunEvent) -> str | None:
             assert_never(event)
 
 
+_WHY: Final[dict[Disagreement, str]] = {
+    "new_answer": "a new answer",
+    "votes": "no agreement",
+    "left": "an agent left",
+}
+
+
 def _doubt(event: Answered | VoteCast) -> str:
     return "" if event.verified else " (unverified)"
 
 
-def _chosen(event: WinnerChosen) -> str:
+def _asked(event: FirstAsked | TeamCalled) -> str:
+    agents = ", ".join(event.agents)
+    if isinstance(event, TeamCalled):
+        return f"The others are called ({_WHY[event.reason]}): {agents}."
+    return f"Asked first: {agents}. On disagreement: {', '.join(event.others)}."
+
+
+def _decided(event: WinnerChosen | PresentationStarted | RunLimited) -> str:
+    if isinstance(event, RunLimited):
+        return f"The run was limited by {event.limit}: the answer is the message as it stands."
+    if isinstance(event, PresentationStarted):
+        return f"{event.agent} writes the final message."
     counts = ", ".join(f"{agent} {votes}" for agent, votes in event.votes if votes)
     votes = f" (votes: {counts})" if counts else ""
     limit = f" The run was limited by {event.limited_by}." if event.limited_by else ""

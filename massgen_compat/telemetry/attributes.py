@@ -21,11 +21,13 @@ from massgen_compat.events import (
     Abstained,
     AgentLeft,
     Answered,
+    FirstAsked,
     HostedToolCalled,
     ParametersDropped,
     PresentationStarted,
     RunEvent,
     SubmissionRejected,
+    TeamCalled,
     VoteCast,
     VotesVoided,
     WinnerChosen,
@@ -85,6 +87,10 @@ def facts(event: RunEvent) -> Attributes | None:
             votes = dict(event.votes).get(event.winner, 0)
             limit: Attributes = {"limited_by": event.limited_by} if event.limited_by else {}
             return {"agent": event.winner, "votes": votes, **limit}
+        case FirstAsked():
+            return {"agents": ",".join(event.agents)}
+        case TeamCalled():
+            return {"agents": ",".join(event.agents), "reason": event.reason}
         case HostedToolCalled():
             return {"agent": event.agent, "round": event.round, "tool": event.tool}
         case ParametersDropped():

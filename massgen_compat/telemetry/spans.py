@@ -12,6 +12,7 @@ from massgen_compat.events import (
     AgentReasoning,
     AgentText,
     Answered,
+    FirstAsked,
     HostedToolCalled,
     MessageRefusal,
     MessageText,
@@ -23,6 +24,7 @@ from massgen_compat.events import (
     RunLimited,
     RunStarted,
     SubmissionRejected,
+    TeamCalled,
     TurnFinished,
     TurnStarted,
     VoteCast,
@@ -105,9 +107,18 @@ class RunSpans:
                 self._speak()
             case RunCompleted():
                 self._complete(event)
-            case AgentText() | AgentReasoning() | HostedToolCalled() | ParametersDropped():
-                pass
-            case VotesVoided() | WinnerChosen() | PresentationStarted() | RunLimited():
+            case (
+                FirstAsked()
+                | TeamCalled()
+                | AgentText()
+                | AgentReasoning()
+                | HostedToolCalled()
+                | ParametersDropped()
+                | VotesVoided()
+                | WinnerChosen()
+                | PresentationStarted()
+                | RunLimited()
+            ):
                 pass
             case _:
                 assert_never(event)

@@ -59,6 +59,10 @@ CASES = {
         ("agent3",),
     ),
     "alone with its own answer": Case(None, None, others=()),
+    "its own draft, that nobody else reviews": Case(
+        [evaluation("agent1")], None, others=("agent1",)
+    ),
+    "its own draft unread": Case([], "missing_evaluations", ("agent1",), others=("agent1",)),
     "one peer": Case([TWO], None, others=("agent2",)),
 }
 
@@ -92,3 +96,5 @@ def test_the_schema_asks_for_one_entry_an_answer_and_is_closed() -> None:
     assert item["properties"]["agent_id"]["enum"] == ["agent2", "agent3"]
     assert item["required"] == ["agent_id", "strengths", "weaknesses"]
     assert item["additionalProperties"] is False
+    assert "another agent" in schema["description"]
+    assert "your draft" in evaluations_schema(["agent1"], own=True)["description"]

@@ -8,7 +8,7 @@ import pytest
 
 from massgen_compat.cli.server import serving
 from massgen_compat.coordination import Rules
-from massgen_compat.coordination.state import call_bound
+from massgen_compat.coordination.terms import call_bound
 from massgen_compat.errors import UpstreamMalformed
 from massgen_compat.events import (
     Abstained,

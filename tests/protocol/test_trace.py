@@ -10,12 +10,14 @@ from massgen_compat.events import (
     AgentReasoning,
     AgentText,
     Answered,
+    FirstAsked,
     HostedToolCalled,
     ParametersDropped,
     PresentationStarted,
     RunEvent,
     RunStarted,
     SubmissionRejected,
+    TeamCalled,
     TurnFinished,
     TurnStarted,
     VoteCast,
@@ -66,6 +68,13 @@ def finished(asked: str | None, used: str | None) -> TurnFinished:
 
 
 LINES = [
+    Told(FirstAsked(agents=("a",), others=("b", "c")), "Asked first: a. On disagreement: b, c.\n"),
+    Told(
+        TeamCalled(agents=("b", "c"), reason="new_answer"),
+        "The others are called (a new answer): b, c.\n",
+    ),
+    Told(TeamCalled(agents=("b",), reason="votes"), "The others are called (no agreement): b.\n"),
+    Told(TeamCalled(agents=("b",), reason="left"), "The others are called (an agent left): b.\n"),
     Told(answered(), "a answered.\n"),
     Told(answered(number=2), "a answered again (2).\n"),
     Told(

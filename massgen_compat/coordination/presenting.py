@@ -1,0 +1,116 @@
+"""The decision, and what follows it: who presents, and how a run ends. Pure."""
+
+from dataclasses import replace
+
+from massgen_compat.coordination.seats import cancel_all, leave, start, tally, working
+from massgen_compat.coordination.state import (
+    Abort,
+    Began,
+    Complete,
+    Failed,
+    Malformed,
+    Presented,
+    RepairMessages,
+    Signal,
+    Stage,
+    State,
+    Transition,
+)
+from massgen_compat.events import PresentationStarted, RunEvent, RunLimited, WinnerChosen
+from massgen_compat.turn import Phase
+
+
+def decide(state: State) -> Transition:
+    """Most votes win, ties go to the earlier agent; then somebody presents, or the run ends."""
+    ranking = tally(state)
+    winner = ranking[0][0]
+    chosen = WinnerChosen(winner=winner, votes=ranking, limited_by=state.limited_by)
+    done = Transition(replace(state, winner=winner), (), (chosen,)).then(cancel_all)
+    if state.rules.strategy == "winner_reuse" or state.limited_by:
+        return done.then(_complete_with_answer)
+    return done.then(present)
+
+
+def present(state: State) -> Transition:
+    """Ask the next presenter: the winner, else the next in rank that is still there."""
+    rank = [agent for agent, _ in tally(state)]
+    order = sorted(
+        state.living, key=lambda seat: rank.index(seat.agent) if seat.agent in rank else len(rank)
+    )
+    if order and state.calls + state.rules.presentations > state.rules.call_limit:
+        limited = replace(state, limited_by="max_calls")
+        if state.winner:
+            return Transition(limited, (), _told("max_calls")).then(_complete_with_answer)
+        return abort(limited, "max_calls")
+    if not order:
+        return _complete_with_answer(state) if state.winner else abort(state, state.limited_by)
+    presenter = order[0]
+    state = replace(state, stage=Stage.PRESENTING, presenter=presenter.agent, began=False)
+    started = Transition(state, (), (PresentationStarted(agent=presenter.agent),))
+    return started.then(lambda state: start(state, presenter, Phase.PRESENT))
+
+
+def attend(state: State, signal: Signal) -> Transition:
+    """Presenting: only the presenter's signals mean anything."""
+    match signal:
+        case Began(agent, number) if working(state, agent, number):
+            return Transition(replace(state, began=True))
+        case Presented(agent, number) if working(state, agent, number):
+            return _complete(state, Complete("presentation"))
+        case Malformed(agent, number, messages) if working(state, agent, number):
+            return _repair(state, agent, number, messages)
+        case Failed(agent, number, reason) if seat := working(state, agent, number):
+            left = leave(state, seat, reason)
+            return left.then(lambda state: abort(state, None) if state.began else present(state))
+        case _:
+            return Transition(state)
+
+
+def _repair(state: State, agent: str, number: int, messages: int) -> Transition:
+    """Messages without the format that was asked for get one more try; then an answer has to do."""
+    if state.repaired:
+        return unfit(state)
+    if state.calls + messages > state.rules.call_limit:
+        return unfit(replace(state, limited_by="max_calls"))
+    state = replace(state, repaired=True, calls=state.calls + messages)
+    return Transition(state, (RepairMessages(agent, number),))
+
+
+def unfit(state: State) -> Transition:
+    """The end of a run whose messages lack what was asked for and are not tried again."""
+    return _complete(replace(state, presenter=None), Complete("unfit"))
+
+
+def stop(state: State, limit: str) -> Transition:
+    """At a limit nothing new starts: decide with what there is."""
+    state = replace(state, limited_by=limit)
+    if state.stage is Stage.COORDINATING and state.answered:
+        return decide(state)
+    stopped = cancel_all(state)
+    if state.began:
+        return stopped.then(lambda state: _complete(state, Complete("cut")))
+    if state.winner:
+        told = stopped.then(lambda state: Transition(state, (), _told(limit)))
+        return told.then(_complete_with_answer)
+    return stopped.then(lambda state: abort(state, limit))
+
+
+def _told(limit: str) -> tuple[RunEvent, ...]:
+    return (RunLimited(limit=limit),)
+
+
+def _complete(state: State, outcome: Complete) -> Transition:
+    return Transition(_done(state), (outcome,))
+
+
+def _complete_with_answer(state: State) -> Transition:
+    return _complete(replace(state, presenter=None), Complete("answer"))
+
+
+def abort(state: State, limit: str | None) -> Transition:
+    """The end of a run that has nothing to answer with."""
+    return Transition(_done(state), (Abort(limit),))
+
+
+def _done(state: State) -> State:
+    return replace(state, stage=Stage.DONE)
