@@ -32,7 +32,7 @@ from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
 from massgen_compat.protocol.parameters import UnknownParams
 from massgen_compat.run import Agent, Price, RunRequest, Team, TeamSettings
 from massgen_compat.turn import ModelClient
-from massgen_compat.upstream.backends import resolve
+from massgen_compat.upstream.backends import base_url, resolve, takes_cache_key
 from massgen_compat.upstream.client import Connections
 
 logger = logging.getLogger("massgen_compat")
@@ -103,7 +103,8 @@ class MassGen:
         self._policies = tuple(policies)
         self._connections = Connections(environment, policy_of=self.policy_of)
         stated_only = connect is not None or engine is not None
-        self._costs = _Costs(None if stated_only else environment)
+        self._env = None if stated_only else environment
+        self._costs = _Costs(self._env)
         self._engine = engine or LocalEngine(
             connect or self._connect, self.policy_of, self._costs.of
         )
@@ -212,6 +213,8 @@ class MassGen:
         team = narrowed(own, request.run.narrowing)
         admit(team, request.run, self._costs.of_team(team))
         lost = unhonoured(team, request.run)
+        if request.run.cache_key is not None and not any(map(self._keyed, team.agents)):
+            lost += ("prompt_cache_key",)
         rule = self.background_rule(request)
         return replace(
             request,
@@ -282,6 +285,12 @@ class MassGen:
         admit(team, request, self._costs.of_team(team))
         stream = self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
         return observed(self._observe, team, request, stream) if self._observe else stream
+
+    def _keyed(self, agent: Agent) -> bool:
+        """Whether the agent's requests carry a key for its provider's prompt cache."""
+        if self._env is None or agent.backend.type == "scripted":
+            return False
+        return takes_cache_key(agent, base_url(agent.backend, self._env))
 
     def _connect(self, agent: Agent) -> ModelClient:
         if agent.backend.type == "scripted":

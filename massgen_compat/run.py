@@ -51,6 +51,8 @@ class Agent:
     ``params`` are passed to the backend as they are (``temperature``, ``reasoning``, ``text``).
     ``policy`` names a model policy; without it the model's name finds one. ``inputs`` are the kinds
     of input that the model takes beside text; without them tables say (``capabilities``).
+    ``prompt_cache_key``: whether its requests carry a key for the provider's prompt cache; ``None``
+    where the provider is known to take it (``upstream.backends.takes_cache_key``).
 
     Raises ``ValueError`` for an unknown kind of input.
     """
@@ -62,6 +64,7 @@ class Agent:
     voting_sensitivity: str | None = field(default=None, kw_only=True)
     policy: str | None = field(default=None, kw_only=True)
     inputs: tuple[InputKind, ...] | None = field(default=None, kw_only=True)
+    prompt_cache_key: bool | None = field(default=None, kw_only=True)
     params: Json = field(default_factory=dict[str, Any], kw_only=True, hash=False)
 
     def __post_init__(self) -> None:
@@ -275,6 +278,7 @@ class RunRequest:
     ``decision`` is the winning draft of the run that the messages go on with, where the client sent
     it back: the presenter is reminded of it. ``format`` is the one that the final message has to
     have; ``choices`` is the number of final messages. ``narrowing`` makes the team smaller.
+    ``cache_key`` is the client's own key for prompt caches; each agent's key is made of it.
     ``hops`` counts the teams that the request came through: those that this team is an agent of.
     """
 
@@ -290,6 +294,7 @@ class RunRequest:
     format: OutputFormat | None = None
     choices: int = 1
     narrowing: Narrowing = Narrowing()
+    cache_key: str | None = None
     hops: int = 0
 
     @property

@@ -37,6 +37,7 @@ class TurnRequest:
     ``messages`` is the whole conversation of the turn. ``params`` are the parameters that this
     request adds, in Chat Completions names; the agent's own (its YAML) belong to the
     ``ModelClient`` and win over them. ``headers`` are extra HTTP headers for the call.
+    ``cache_key`` is the same in all turns that begin alike, for providers that take one.
     ``timeouts`` are the team's, if it is one's; who asks keeps them, but for ``connect_seconds``.
     """
 
@@ -49,6 +50,7 @@ class TurnRequest:
     parallel_tool_calls: bool | None = None
     params: Json = field(default_factory=dict[str, Any], hash=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    cache_key: str | None = None
     timeouts: Timeouts | None = None
 
 

@@ -286,6 +286,11 @@ _OWN: Final = {
     **_rows(HONOURED, "the wire to all agents that do not choose one", "api"),
     **_rows(HONOURED, "the model policy of all agents that do not name one", "policy"),
     **_rows(HONOURED, "what all agents take that do not say so themselves", "inputs"),
+    **_rows(
+        HONOURED,
+        "whether requests carry a key for the provider's prompt cache; unset: at OpenAI",
+        "prompt_cache_key",
+    ),
     "engine": Row(HONOURED, "what executes a run", judge_engine),
     **_rows(HONOURED, "who goes on with the results of client tools", "tool_rounds"),
     **_rows(
@@ -345,6 +350,11 @@ SECTIONS: Final[Mapping[str, Mapping[str, Row]]] = {
             HONOURED,
             "what the model takes (text, image, audio, file), whatever its name tells",
             "inputs",
+        ),
+        **_rows(
+            HONOURED,
+            "whether its requests carry a key for the provider's prompt cache",
+            "prompt_cache_key",
         ),
     },
     "orchestrator": _ORCHESTRATOR,

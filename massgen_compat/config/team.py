@@ -51,7 +51,7 @@ def build_team(tree: Node, env: Mapping[str, str], where: str) -> Team:
     """
     root = Fields(tree, "", where)
     own = root.inner("massgen_compat")
-    shared = _Shared(_api(own), own.text("policy"), _inputs(own))
+    shared = _Shared(_api(own), own.text("policy"), _inputs(own), own.flag("prompt_cache_key"))
     agents = [
         _agent(Fields(node, path, where), f"agent{index}", shared, env)
         for index, (path, node) in enumerate(_agents(root), start=1)
@@ -102,6 +102,7 @@ class _Shared:
     api: Api | None
     policy: str | None
     inputs: tuple[InputKind, ...] | None
+    cache_key: bool | None
 
 
 def _agent(fields: Fields, default_id: str, shared: _Shared, env: Mapping[str, str]) -> Agent:
@@ -114,6 +115,10 @@ def _agent(fields: Fields, default_id: str, shared: _Shared, env: Mapping[str, s
         config.refuse("type", "is missing: which provider, e.g. `type: openai`?")
     own = fields.inner("massgen_compat")
     inputs = _inputs(own)
+    cache_key = own.flag("prompt_cache_key")
+    if cache_key and not (kind in BACKENDS and BACKENDS[kind].cache_key):
+        taking = " and ".join(f"`{name}`" for name, row in BACKENDS.items() if row.cache_key)
+        own.refuse("prompt_cache_key", f"is for the backends {taking}, and this is `{kind}`")
     backend = Backend(
         type=kind,
         base_url=_expanded(config, "base_url", env),
@@ -131,6 +136,7 @@ def _agent(fields: Fields, default_id: str, shared: _Shared, env: Mapping[str, s
         voting_sensitivity=_sensitivity(fields),
         policy=own.text("policy") or shared.policy,
         inputs=shared.inputs if inputs is None else inputs,
+        prompt_cache_key=shared.cache_key if cache_key is None else cache_key,
         params=_params(config, env),
     )
 

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from massgen_compat.aside import aside
+from massgen_compat.caching import cache_keys
 from massgen_compat.coordination import (
     Abort,
     CallEffect,
@@ -116,6 +117,7 @@ class Driver:
         self._request = request
         self._run_id = run_id
         self._policies = equipment.policies
+        self._cache_keys = cache_keys(team, request)
         self._events = events
         self._watched = (request.trace or team.settings.trace) == "full"
         self._names = ToolNames.beside(request.tools)
@@ -300,6 +302,7 @@ class Driver:
             else (False if policy.serial_decisions and tools else None),
             params=params,
             timeouts=self._team.settings.timeouts,
+            cache_key=self._cache_keys[agent],
             headers={HOP_HEADER: str(self._request.hops + 1)},
         )
         return request if policy.prepare is None else policy.prepare(request)

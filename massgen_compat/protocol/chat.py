@@ -78,6 +78,7 @@ def _parsed(
             decision=echoed(wire.messages),
             format=output_format(wire.response_format, messages),
             choices=wire.n or 1,
+            cache_key=wire.prompt_cache_key,
             narrowing=options.narrowing(),
         ),
         model=wire.model,

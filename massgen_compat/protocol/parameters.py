@@ -51,7 +51,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     Parameter("parallel_tool_calls", "server", "asked of the presenter, where there are tools"),
     Parameter("prediction", "ignored", "a hint for speed; the answer is the same without"),
     Parameter("presence_penalty", "every_agent", "passed on"),
-    Parameter("prompt_cache_key", "ignored", "each agent has prompts of its own"),
+    Parameter("prompt_cache_key", "server", "each agent has a key of its own, made of it"),
     Parameter("prompt_cache_options", "ignored", "each agent has prompts of its own"),
     Parameter("prompt_cache_retention", "ignored", "each agent has prompts of its own"),
     Parameter("reasoning_effort", "every_agent", "passed on"),

@@ -25,7 +25,8 @@ class BackendType:
 
     ``keys`` and ``urls`` are the names of environment variables, first one set wins. ``open``
     marks servers that need no key. ``hosted_tools`` are the provider's own tools that its wire
-    here can ask for. ``custom_tools``: whether it takes tools of free text.
+    here can ask for. ``custom_tools``: whether it takes tools of free text. ``cache_key``: whether
+    it can take a ``prompt_cache_key``.
     """
 
     type: str
@@ -35,6 +36,7 @@ class BackendType:
     api: Api = "chat"
     hosted_tools: tuple[str, ...] = ()
     custom_tools: bool = False
+    cache_key: bool = False
     open: bool = False
 
 
@@ -47,6 +49,7 @@ _ROWS: Final = (
         api="responses",
         hosted_tools=("web_search", "code_interpreter"),
         custom_tools=True,
+        cache_key=True,
     ),
     BackendType(
         "azure_openai",
@@ -54,6 +57,7 @@ _ROWS: Final = (
         urls=("AZURE_OPENAI_ENDPOINT",),
         api="responses",
         custom_tools=True,
+        cache_key=True,
     ),
     BackendType("chatcompletion"),
     BackendType("grok", "https://api.x.ai/v1", ("XAI_API_KEY",)),
@@ -167,6 +171,19 @@ def takes_custom_tools(agent: Agent) -> bool:
         return True
     row = BACKENDS.get(agent.backend.type)
     return row is not None and row.custom_tools
+
+
+def takes_cache_key(agent: Agent, url: str) -> bool:
+    """Whether the agent's requests, which go to ``url``, carry a ``prompt_cache_key``.
+
+    Unless its ``prompt_cache_key`` says so they do at OpenAI only. Azure documents the parameter,
+    and some of its deployments answer 400 to it (vectorize-io/hindsight#3518,
+    openclaw/openclaw#102907); what else stands behind a URL nobody knows.
+    """
+    row = BACKENDS.get(agent.backend.type)
+    if row is None or not row.cache_key or agent.prompt_cache_key is False:
+        return False
+    return agent.prompt_cache_key is True or _host(url) == "api.openai.com"
 
 
 def _row(backend: Backend) -> BackendType:

@@ -32,6 +32,8 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+    if request.cache_key is not None:
+        sent.setdefault("prompt_cache_key", request.cache_key)
     if not request.tools:
         sent.pop("parallel_tool_calls", None)
         return sent

@@ -27,7 +27,7 @@ from massgen_compat.policies.request import Shaped, shape
 from massgen_compat.run import Agent, Api
 from massgen_compat.turn import ModelClient, TurnEvent, TurnRequest
 from massgen_compat.upstream import chat, responses
-from massgen_compat.upstream.backends import Endpoint, resolve, takes_custom_tools
+from massgen_compat.upstream.backends import Endpoint, resolve, takes_cache_key, takes_custom_tools
 from massgen_compat.upstream.failures import failure, retry_after
 from massgen_compat.upstream.freeform import Unwrapper, as_functions
 from massgen_compat.upstream.parameters import unsupported
@@ -41,6 +41,7 @@ _log: Final = logging.getLogger(__name__)
 class OpenAIModelClient:
     """Answers one agent's turns through ``sdk``, on the wire ``api``, under ``policy``.
 
+    ``cache_key``: whether its requests carry the turn's key for prompt caches.
     ``effortless`` holds the models that were found to refuse a reasoning effort next to function
     tools; the clients of one endpoint share it.
     """
@@ -52,6 +53,7 @@ class OpenAIModelClient:
         *,
         api: Api,
         policy: Policy = DEFAULT,
+        cache_key: bool = False,
         effortless: set[str] | None = None,
         told: set[tuple[str, ...]] | None = None,
     ) -> None:
@@ -59,6 +61,7 @@ class OpenAIModelClient:
         self._sdk = sdk
         self._api: Api = api
         self._policy = policy
+        self._cache_key = cache_key
         self._effortless = set[str]() if effortless is None else effortless
         self._told = set[tuple[str, ...]]() if told is None else told
 
@@ -151,6 +154,8 @@ class OpenAIModelClient:
         return shaped
 
     def _under_policy(self, request: TurnRequest) -> Shaped:
+        if not self._cache_key:
+            request = replace(request, cache_key=None)
         if self._api == "chat":
             return shape(self._policy, "chat", chat.body(request, self._agent))
         shaped = shape(self._policy, "responses", responses.body(request, self._agent))
@@ -278,6 +283,7 @@ class Connections:
             connection.sdk,
             api=endpoint.api,
             policy=self._policy_of(agent),
+            cache_key=takes_cache_key(agent, endpoint.base_url),
             effortless=connection.effortless,
             told=connection.told,
         )

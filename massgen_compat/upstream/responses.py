@@ -58,6 +58,8 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
         "stream": True,
         "store": False,
     }
+    if request.cache_key is not None:
+        sent.setdefault("prompt_cache_key", request.cache_key)
     included = list(map(str, sequence(sent.pop("include", None))))
     if "reasoning" in sent or _keeps_reasoning(agent.model):
         included.append("reasoning.encrypted_content")
