@@ -1,0 +1,130 @@
+"""A run as a response.
+
+A task group is opened here because somebody has to watch for the client's disconnect, and to break
+a silence, while the run goes on.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import anyio
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from massgen_compat.errors import MassGenError
+from massgen_compat.http.envelope import REQUEST_ID
+from massgen_compat.http.replies import json_error
+from massgen_compat.protocol import errors, sse
+from massgen_compat.protocol.chat import ChatRequest
+from massgen_compat.serving.failures import Failure
+from massgen_compat.serving.matching import Identity
+from massgen_compat.serving.pipe import Pipe
+from massgen_compat.serving.runs import Runs, Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client hears nothing, and how long it may read nothing."""
+
+    heartbeat_seconds: float
+    write_seconds: float
+
+
+class RunResponse(Response):
+    """What a run says: the events of a stream from the moment at which it is admitted, or a
+    completion. Whoever reads no more leaves the run, which then ends if nobody else reads it."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        chat: ChatRequest,
+        identity: Identity,
+        headers: Mapping[str, str],
+        patience: Patience,
+    ) -> None:
+        super().__init__()
+        self._runs = runs
+        self._chat = chat
+        self._identity = identity
+        self._extra = dict(headers)
+        self._patience = patience
+        self._began = time.perf_counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a seat at the run, and pass on what it says."""
+        pipe = Pipe(receive, send, self._patience.write_seconds)
+        failure = self._runs.recall(self._identity)
+        if failure is not None:
+            await self._refuse(pipe, failure)
+            return
+        request_id: str = scope[REQUEST_ID]
+        try:
+            async with self._runs.seat(self._chat, self._identity, request_id) as seat:
+                await pipe.while_connected(self._answer, pipe, seat)
+        except MassGenError as error:
+            await json_error(errors.render_error(error))(scope, receive, send)
+
+    async def _refuse(self, pipe: Pipe, failure: Failure) -> None:
+        """The same error as a moment ago, in the form in which it came."""
+        if not self._chat.stream:
+            await _send(pipe, json_error(failure.reply))
+            return
+        await self._start(pipe)
+        await pipe.write(failure.event + sse.DONE, more=False)
+
+    async def _answer(self, pipe: Pipe, seat: Seat) -> None:
+        first = await seat.reader.next()
+        failure = seat.run.failure
+        if first is None:
+            if failure is not None:
+                failure = failure.final() if self._identity.retry else failure
+                await _send(pipe, json_error(failure.reply))
+        elif not self._chat.stream:
+            headers = {**self._extra, "openai-processing-ms": _milliseconds_since(self._began)}
+            await _send(pipe, Response(first, headers=headers, media_type="application/json"))
+        else:
+            await self._start(pipe)
+            await pipe.write(first)
+            await self._follow(pipe, seat)
+
+    async def _start(self, pipe: Pipe) -> None:
+        """The headers of a stream, the moment that its first event is there."""
+        stream = Response(
+            headers={
+                **self._extra,
+                "openai-processing-ms": _milliseconds_since(self._began),
+                "cache-control": "no-cache",
+                "x-accel-buffering": "no",
+            },
+            media_type="text/event-stream",
+        )
+        del stream.headers["content-length"]
+        await pipe.start(stream.status_code, stream.raw_headers)
+
+    async def _follow(self, pipe: Pipe, seat: Seat) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._beat, pipe, seat)
+            while (piece := await seat.reader.next()) is not None:
+                await pipe.write(piece)
+            tasks.cancel_scope.cancel()
+        failure = seat.run.failure
+        await pipe.write((failure.event if failure else b"") + sse.DONE, more=False)
+
+    async def _beat(self, pipe: Pipe, seat: Seat) -> None:
+        seconds = self._patience.heartbeat_seconds
+        while True:
+            idle = anyio.current_time() - pipe.last
+            if idle < seconds:
+                await anyio.sleep(seconds - idle)
+            else:
+                await pipe.write(seat.run.heartbeat)
+
+
+async def _send(pipe: Pipe, response: Response) -> None:
+    await pipe.start(response.status_code, response.raw_headers)
+    await pipe.write(bytes(response.body), more=False)
+
+
+def _milliseconds_since(started: float) -> str:
+    return str(int((time.perf_counter() - started) * 1000))
