@@ -12,6 +12,7 @@ and they are kept narrow. None of it was measured on a live API by this project.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias, get_args
 
 from massgen_compat.message import Audio, File, Image, InputKind, Message, Part, Refusal, Text
@@ -168,6 +169,7 @@ CHAT_WIRES: Final = {
 """Chat Completions by the type of the backend. Types without a row carry everything."""
 
 
+@lru_cache(maxsize=1024)
 def inputs_of(agent: Agent) -> tuple[InputKind, ...]:
     """What the agent takes beside text, in the order of ``KINDS``."""
     if agent.inputs is not None:

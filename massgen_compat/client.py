@@ -101,6 +101,7 @@ class MassGen:
         self._observe = observe
         environment = os.environ if env is None else env
         self._policies = tuple(policies)
+        self._policy_found: dict[Agent, Policy] = {}
         self._connections = Connections(environment, policy_of=self.policy_of)
         stated_only = connect is not None or engine is not None
         self._env = None if stated_only else environment
@@ -161,6 +162,11 @@ class MassGen:
 
     def policy_of(self, agent: Agent) -> Policy:
         """The model policy that the agent is under; raises ``ConfigError`` for an unknown name."""
+        if agent not in self._policy_found:
+            self._policy_found[agent] = self._find_policy(agent)
+        return self._policy_found[agent]
+
+    def _find_policy(self, agent: Agent) -> Policy:
         if agent.policy is None:
             return resolve_policy(agent.model, self._policies)
         policy = named(agent.policy, self._policies)

@@ -20,6 +20,7 @@ MODULES = {
 
 ALLOWED = {
     "aside": set[str](),
+    "channel": set[str](),
     "background": set[str](),
     "message": set[str](),
     "result": {"message"},
@@ -45,12 +46,12 @@ ALLOWED = {
     "ledger": {"run", "turn", "coordination", "errors", "policies", "presentation", "meter"},
     "engine": {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
-        "policies", "tools", "presentation", "formats", "aside", "meter", "caching",
+        "policies", "tools", "presentation", "formats", "aside", "channel", "meter", "caching",
     },
     "protocol": {"run", "turn", "events", "errors", "background", "formats"},
     "upstream": {"run", "turn", "errors", "policies", "aside"},
     "scripted": {"run", "turn", "errors", "spelling"},
-    "serving": {"events", "errors", "protocol", "client"},
+    "serving": {"events", "errors", "protocol", "client", "channel"},
     "http": {"run", "errors", "capabilities", "protocol", "client", "intake", "serving"},
     "doctor": {"errors"},
     "config": {

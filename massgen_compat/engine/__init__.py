@@ -9,8 +9,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, cast
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
 
+from massgen_compat.channel import Channel
 from massgen_compat.coordination import Rules
 from massgen_compat.engine.driver import Driver
 from massgen_compat.engine.listening import Equipment
@@ -118,7 +118,7 @@ class LocalEngine:
         models = {agent.id: self._connect(agent) for agent in team.agents}
         policies = {agent.id: self._policy_of(agent) for agent in team.agents}
         costs = {agent.id: self._cost_of(agent, team.settings) for agent in team.agents}
-        events, reader = anyio.create_memory_object_stream[RunEvent](EVENT_BUFFER)
+        events = Channel[RunEvent](EVENT_BUFFER)
         place = presenter_of(team, request.messages)
         driver = Driver(
             team=team,
@@ -129,14 +129,13 @@ class LocalEngine:
             equipment=Equipment(models, policies, costs),
             events=events,
         )
-        with events, reader:
-            try:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(driver.drive)
-                    yield _Events(reader, driver)
-                    tasks.cancel_scope.cancel()
-            except BaseExceptionGroup as group:
-                raise _only(group) from None
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(driver.drive)
+                yield _Events(events, driver)
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _only(group) from None
 
 
 def _only(error: BaseException) -> BaseException:
@@ -148,13 +147,13 @@ def _only(error: BaseException) -> BaseException:
 
 
 class _Events(AsyncIterator[RunEvent]):
-    def __init__(self, reader: MemoryObjectReceiveStream[RunEvent], driver: Driver) -> None:
-        self._reader = reader
+    def __init__(self, events: Channel[RunEvent], driver: Driver) -> None:
+        self._events = events
         self._driver = driver
 
     async def __anext__(self) -> RunEvent:
         try:
-            return await self._reader.receive()
+            return await self._events.receive()
         except anyio.EndOfStream:
             if self._driver.error is not None:
                 raise self._driver.error from None

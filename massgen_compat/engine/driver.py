@@ -13,10 +13,10 @@ from typing import Any, assert_never
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectSendStream
 
 from massgen_compat.aside import aside
 from massgen_compat.caching import cache_keys
+from massgen_compat.channel import Channel
 from massgen_compat.coordination import (
     Abort,
     CallEffect,
@@ -110,7 +110,7 @@ class Driver:
         rules: Rules,
         resumed: bool,
         equipment: Equipment,
-        events: MemoryObjectSendStream[RunEvent],
+        events: Channel[RunEvent],
     ) -> None:
         self.error: MassGenError | None = None
         self._team = team
@@ -151,7 +151,7 @@ class Driver:
 
     async def drive(self) -> None:
         """Run to the end; the outcome is the last event, or ``error``."""
-        with self._events:
+        try:
             agents = tuple(agent.id for agent in self._team.agents)
             await self._emit(RunStarted(run_id=self._run_id, team=self._team.name, agents=agents))
             await self._set_up()
@@ -165,6 +165,8 @@ class Driver:
                     late = isinstance(self.error, UpstreamTimeout) and self._ledger.asked
                     cut = isinstance(self.error, LimitExceeded) and self._ledger.asked
                     self.error.spent = self._ledger.spent or late or cut
+        finally:
+            self._events.close()
 
     async def _set_up(self) -> None:
         """Make the desks. One at a time: a long conversation takes a while, and others wait."""
@@ -183,16 +185,14 @@ class Driver:
         return conversation(self._team, agent, asked.messages, policy, asked.tools, asked.format)
 
     async def _coordinate(self) -> None:
-        sender, signals = anyio.create_memory_object_stream[Signal](4 * len(self._policies) + 4)
-        with sender, signals:
-            async with anyio.create_task_group() as tasks:
-                self._tasks: TaskGroup = tasks
-                self._signals = sender
-                await self._apply(self._first)
-                while self._state.stage is not Stage.DONE:
-                    calls = self._state.calls
-                    await self._apply(step(self._state, await signals.receive()), calls)
-                tasks.cancel_scope.cancel()
+        self._signals = Channel[Signal](4 * len(self._policies) + 4)
+        async with anyio.create_task_group() as tasks:
+            self._tasks: TaskGroup = tasks
+            await self._apply(self._first)
+            while self._state.stage is not Stage.DONE:
+                calls = self._state.calls
+                await self._apply(step(self._state, await self._signals.receive()), calls)
+            tasks.cancel_scope.cancel()
 
     async def _apply(self, transition: Transition, calls: int = 0) -> None:
         """Tell first, then do: nothing that a new turn says can overtake its own announcement.
@@ -388,7 +388,4 @@ class Driver:
         await self._signals.send(signal)
 
     async def _emit(self, event: RunEvent) -> None:
-        try:
-            self._events.send_nowait(event)
-        except anyio.WouldBlock:
-            await self._events.send(event)
+        await self._events.send(event)

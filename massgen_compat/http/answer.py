@@ -105,8 +105,8 @@ class RunResponse(Response):
     async def _follow(self, pipe: Pipe, seat: Seat) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._beat, pipe, seat)
-            while (piece := await seat.reader.next()) is not None:
-                await pipe.write(piece)
+            while pieces := await seat.reader.rest():
+                await pipe.write(b"".join(pieces))
             tasks.cancel_scope.cancel()
         failure = seat.run.failure
         await pipe.write((failure.event if failure else b"") + sse.DONE, more=False)

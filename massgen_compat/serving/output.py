@@ -6,9 +6,10 @@ slowest reader sets the pace.
 """
 
 from collections import deque
+from itertools import islice
 from typing import Final, Self
 
-import anyio
+from massgen_compat.channel import Bell
 
 AHEAD: Final = 64
 """Pieces that a run may be ahead of the reader that sets its pace."""
@@ -28,7 +29,7 @@ class Output:
         self._size = 0
         self._readers: set[Reader] = set()
         self._closed = False
-        self._changed = anyio.Event()
+        self._changed = Bell()
 
     @property
     def readers(self) -> int:
@@ -75,10 +76,13 @@ class Output:
             await self._changed.wait()
         return self._pieces[position - self._dropped]
 
+    def since(self, position: int) -> list[bytes]:
+        """The pieces from that number on which are there already."""
+        return list(islice(self._pieces, position - self._dropped, None))
+
     def stir(self) -> None:
         """Wake who waits for a change."""
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changed.ring()
 
     def _has_room(self) -> bool:
         positions = [reader.position for reader in self._readers]
@@ -108,6 +112,15 @@ class Reader:
             self.position += 1
             self._output.stir()
         return piece
+
+    async def rest(self) -> list[bytes]:
+        """All pieces that are there, at least one; none after the last one."""
+        if await self._output.at(self.position) is None:
+            return []
+        pieces = self._output.since(self.position)
+        self.position += len(pieces)
+        self._output.stir()
+        return pieces
 
     def __enter__(self) -> Self:
         return self

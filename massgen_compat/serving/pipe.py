@@ -17,7 +17,7 @@ class Pipe:
         self._receive = receive
         self._send = send
         self._write_seconds = write_seconds
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
         self._scope = anyio.CancelScope()
         self.last = 0.0
 

@@ -1,0 +1,70 @@
+"""Values from task to task within one event loop: a bounded queue, and the bell that it rings.
+
+anyio's memory streams and locks yield to the event loop for every item, and an ``Event`` costs
+microseconds to make: with a task or two between a provider's token and the client, that was most of
+what a token cost. Here nobody waits who does not have to. A task that finds something every time
+goes on without yielding, so what it reads from has to be bounded.
+"""
+
+from collections import deque
+from typing import Generic, TypeVar
+
+import anyio
+
+Item = TypeVar("Item")
+
+
+class Bell:
+    """Wakes the tasks that wait for something to change, if there are any."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event: anyio.Event | None = None
+
+    def ring(self) -> None:
+        """Wake all that wait."""
+        if self._event is not None:
+            self._event.set()
+            self._event = None
+
+    async def wait(self) -> None:
+        """Wait until it rings."""
+        if self._event is None:
+            self._event = anyio.Event()
+        await self._event.wait()
+
+
+class Channel(Generic[Item]):
+    """A queue of at most ``room`` items; who sends more waits."""
+
+    __slots__ = ("_arrived", "_closed", "_items", "_room", "_taken")
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._items: deque[Item] = deque()
+        self._arrived = Bell()
+        self._taken = Bell()
+        self._closed = False
+
+    async def send(self, item: Item) -> None:
+        """Add an item, as soon as there is room."""
+        while len(self._items) >= self._room:
+            await self._taken.wait()
+        self._items.append(item)
+        self._arrived.ring()
+
+    async def receive(self) -> Item:
+        """The next item. Raises ``anyio.EndOfStream`` after the last one."""
+        while not self._items:
+            if self._closed:
+                raise anyio.EndOfStream
+            await self._arrived.wait()
+        item = self._items.popleft()
+        self._taken.ring()
+        return item
+
+    def close(self) -> None:
+        """There is no more."""
+        self._closed = True
+        self._arrived.ring()
