@@ -18,6 +18,7 @@ from massgen_compat.errors import MassGenError
 from massgen_compat.http.answer import Patience
 from massgen_compat.http.envelope import Envelope
 from massgen_compat.http.keys import Keys
+from massgen_compat.http.reading import BodyLimits
 from massgen_compat.http.replies import http_error, massgen_error, nobody_there
 from massgen_compat.http.service import Service
 from massgen_compat.protocol.openapi import PREFIXES
@@ -34,6 +35,9 @@ from massgen_compat.serving.settings import (
 MAX_BODY_BYTES = 20 * 1024 * 1024
 """Images as ``data:`` URLs need some; nobody's conversation needs more."""
 
+BODY_SECONDS = 60.0
+"""How long a body may take, beyond a second for each 16 KiB."""
+
 HEARTBEAT_SECONDS = 10.0
 """Some clients give up after a minute of silence and start the run again."""
 
@@ -43,6 +47,7 @@ def create_app(  # noqa: PLR0913 - settings, each with a default
     *,
     api_keys: Sequence[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
+    body_seconds: float = BODY_SECONDS,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
     cors_origins: Sequence[str] = (),
     write_seconds: float = WRITE_SECONDS,
@@ -56,8 +61,9 @@ def create_app(  # noqa: PLR0913 - settings, each with a default
     """An ASGI app that serves the teams of ``massgen``.
 
     ``api_keys``: the keys that clients may use; without any, everybody may. ``max_body_bytes``
-    bounds a request's body. ``heartbeat_seconds``: after so long a silence a stream gets an empty
-    chunk. ``cors_origins``: origins of browser apps, ``"*"`` for all; off by default.
+    bounds a request's body (413), which may take ``body_seconds`` and a second for each 16 KiB
+    (408). ``heartbeat_seconds``: after so long a silence a stream gets an empty chunk.
+    ``cors_origins``: origins of browser apps, ``"*"`` for all; off by default.
     ``write_seconds``: a client that reads nothing for so long counts as gone.
 
     ``max_runs`` go on at once, and ``max_queue`` requests wait for a place, in their order and for
@@ -87,8 +93,9 @@ def create_app(  # noqa: PLR0913 - settings, each with a default
             failure_memory_seconds=failure_memory_seconds,
         ),
     )
+    limits = BodyLimits(max_body_bytes=max_body_bytes, body_seconds=body_seconds)
     patience = Patience(heartbeat_seconds, write_seconds)
-    service = Service(massgen, runs, max_body_bytes, patience, secured=bool(api_keys))
+    service = Service(massgen, runs, limits, patience, secured=bool(api_keys))
     routes = [
         route
         for prefix in PREFIXES

@@ -85,10 +85,10 @@ IMPURE = {"anyio", "asyncio", "openai", "time", "random", "os", "logging", "sock
 
 ONLY_IN = {
     "starlette": {"massgen_compat.asgi", "massgen_compat.http"},
-    "uvicorn": {"massgen_compat.cli.server"},
+    "uvicorn": {"massgen_compat.cli.server", "massgen_compat.cli.heads"},
     "httpx": set[str](),
     "httpx2": set[str](),
-    "asyncio": set[str](),
+    "asyncio": {"massgen_compat.cli.heads"},
     "massgen": set[str](),
     "opentelemetry": {"massgen_compat.telemetry"},
 }

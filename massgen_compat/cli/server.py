@@ -14,6 +14,8 @@ import anyio
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
+from massgen_compat.cli.heads import BoundedHead
+
 GOODBYE_SECONDS = 1
 """How long the clients of the runs that are ended then have to hear of it."""
 
@@ -80,6 +82,7 @@ def serve_until_stopped(
 
     config = uvicorn.Config(
         _Quiet(app),
+        http=BoundedHead,
         host=host,
         port=port,
         log_level="info",
@@ -108,7 +111,7 @@ def _log_config() -> dict[str, Any]:
 
 
 @contextmanager
-def serving(app: Any) -> Generator[str]:
+def serving(app: Any, http: type[BoundedHead] = BoundedHead) -> Generator[str]:
     """Serve an app on a free loopback port for the time of a ``with``; yields its URL."""
     ready = threading.Event()
 
@@ -120,7 +123,7 @@ def serving(app: Any) -> Generator[str]:
                 ready.set()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_level="warning")
+        config = uvicorn.Config(app, http=http, log_level="warning")
         server = Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()

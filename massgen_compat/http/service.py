@@ -2,7 +2,7 @@
 
 import time
 from importlib.metadata import version
-from typing import Final, TypedDict
+from typing import TypedDict
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,15 +10,13 @@ from starlette.responses import Response
 from massgen_compat.capabilities import team_inputs
 from massgen_compat.client import MassGen
 from massgen_compat.http.answer import Patience, RunResponse
+from massgen_compat.http.reading import BodyLimits, read_body
 from massgen_compat.http.replies import json_error, json_reply
 from massgen_compat.intake import Intake
-from massgen_compat.protocol import errors, models
+from massgen_compat.protocol import models
+from massgen_compat.protocol.errors import ErrorReply
 from massgen_compat.protocol.openapi import document
 from massgen_compat.serving.runs import Runs
-
-DISCARDED_BODIES: Final = 4
-"""How many times the limit is read, and thrown away, so that a client gets to see its 413: most
-report a broken connection instead when the answer comes while they still send."""
 
 
 class _Told(TypedDict):
@@ -36,7 +34,7 @@ class Service:
         self,
         massgen: MassGen,
         runs: Runs,
-        max_body_bytes: int,
+        limits: BodyLimits,
         patience: Patience,
         *,
         secured: bool,
@@ -45,7 +43,7 @@ class Service:
         self._runs = runs
         self._intake = Intake(massgen)
         self._secured = secured
-        self._max_body_bytes = max_body_bytes
+        self._limits = limits
         self._patience = patience
         self._told: _Told = {
             "created": int(time.time()),
@@ -55,9 +53,9 @@ class Service:
 
     async def chat(self, request: Request) -> Response:
         """``POST /v1/chat/completions``: a run, streamed or in one piece."""
-        raw = await self._read(request)
-        if raw is None:
-            return json_error(errors.too_large(self._max_body_bytes))
+        raw = await read_body(request.stream(), self._limits)
+        if isinstance(raw, ErrorReply):
+            return json_error(raw)
         chat, identity = await self._intake.read(raw, request.headers, self._client(request))
         headers = {"openai-version": "2020-10-01"}
         if chat.background:
@@ -100,17 +98,3 @@ class Service:
         return json_reply(
             {"status": "draining" if draining else "ok"}, status=503 if draining else 200
         )
-
-    async def _read(self, request: Request) -> bytes | None:
-        """The body, or ``None`` if it is too large: counted as it comes, whatever a header says."""
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in request.stream():
-            size += len(piece)
-            if size > self._max_body_bytes * DISCARDED_BODIES:
-                break
-            if size <= self._max_body_bytes:
-                pieces.append(piece)
-            else:
-                pieces.clear()
-        return b"".join(pieces) if size <= self._max_body_bytes else None

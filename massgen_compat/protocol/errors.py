@@ -129,6 +129,9 @@ def retry_after(seconds: float | None) -> str:
 
 # Replies that no MassGenError stands for
 
+_CLOSE: Final = {"Connection": "close"}
+"""For a request that was not read to its end: what is left of it is no request."""
+
 
 def missing_key() -> ErrorReply:
     """401 for a request without a key."""
@@ -172,7 +175,28 @@ def wrong_method(method: str, path: str, *, allowed: str) -> ErrorReply:
 def too_large(limit: int) -> ErrorReply:
     """413 for a body of more than ``limit`` bytes."""
     message = f"The body of your request is too large. The limit is {limit} bytes."
-    return _reply(413, message, _INVALID, code="request_too_large")
+    return _reply(413, message, _INVALID, code="request_too_large", headers=_CLOSE)
+
+
+def too_slow(part: str) -> ErrorReply:
+    """408 for a request whose ``part``, its head or its body, does not arrive in time."""
+    message = f"The {part} of your request did not arrive in time. Please send it again."
+    return _reply(408, message, _INVALID, code="request_timeout", headers=_CLOSE)
+
+
+def head_too_large(limit: int, headers: int) -> ErrorReply:
+    """431 for a request line and headers of more than ``limit`` bytes, or more headers."""
+    message = (
+        "The headers of your request are too large. The limits are "
+        f"{limit} bytes and {headers} headers."
+    )
+    return _reply(431, message, _INVALID, code="request_headers_too_large", headers=_CLOSE)
+
+
+def not_http() -> ErrorReply:
+    """400 for bytes that are no HTTP/1.1 request."""
+    message = "We could not read your request: it is not HTTP/1.1."
+    return _reply(400, message, _INVALID, headers=_CLOSE)
 
 
 def internal_error() -> ErrorReply:
