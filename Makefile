@@ -9,7 +9,7 @@ NODE_CLIENTS := $(patsubst tests/clients/node/%/package-lock.json,.venv/.clients
 PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,.venv/.clients-python-%,\
 	$(wildcard tests/clients/python/*.txt))
 
-.PHONY: demo test test-clients clients-matrix clients check bench bench-gpt52 soak cassettes clean
+.PHONY: demo test test-clients test-scaling clients-matrix clients check bench bench-gpt52 soak cassettes clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -22,6 +22,12 @@ test: .venv/.dev
 test-clients: clients .venv/.openai-2.2
 	$(BIN)/python -m tests.clients $(CLIENTS)
 	$(OLD)/pytest -q tests/upstream tests/test_end_to_end.py
+
+# Two server processes behind nginx, which is installed where it is missing (Debian, as root or with
+# sudo).
+test-scaling: .venv/.dev
+	tests/scaling/install-nginx.sh
+	$(BIN)/pytest -q tests/scaling/behind_nginx.py
 
 # Writes docs/clients.md from a run of all of them.
 clients-matrix: clients
