@@ -1,7 +1,7 @@
 """The client's tools on the wire of Chat Completions: the shapes, and what they mean together."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast
 
 from pydantic import ConfigDict, Field, Tag
 
@@ -13,6 +13,11 @@ MAX_TOOLS: Final = 512
 """OpenAI documents 128; coding clients with many servers send more."""
 
 MAX_DESCRIPTION: Final = 100_000
+
+MAX_PARAMETER_PARTS: Final = 10_000
+MAX_PARAMETER_DEPTH: Final = 64
+"""Objects and arrays in the schema of one tool, and levels of them. Every agent is sent each of
+them in every turn; OpenAI allows 5 000 properties."""
 
 ToolName: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")
@@ -145,7 +150,8 @@ def client_tools(
 
     ``as_functions`` names custom tools whose calls the client reads as those of functions.
     ``allowed_tools`` becomes what every provider understands: the other tools are withheld.
-    Raises ``InvalidRequest`` for a repeated name or a choice that is none of the tools.
+    Raises ``InvalidRequest`` for a repeated name, a schema that is too large, and a choice that is
+    none of the tools.
     """
     known: dict[str, Tool] = {}
     for index, wire in enumerate(tools or ()):
@@ -154,6 +160,13 @@ def client_tools(
             if isinstance(wire, CustomTool)
             else _function(wire.function)
         )
+        if _is_too_large(tool.parameters):
+            raise InvalidRequest(
+                f"Invalid schema for function '{tool.name}': it has more than "
+                f"{MAX_PARAMETER_PARTS} parts, or more than {MAX_PARAMETER_DEPTH} levels.",
+                param=f"tools[{index}].function.parameters",
+                code="invalid_function_parameters",
+            )
         if tool.name in known:
             raise InvalidRequest(
                 f"Invalid value: the tool name '{tool.name}' is used twice.",
@@ -181,6 +194,24 @@ def _function(function: WireFunction) -> Tool:
         parameters=function.parameters or {"type": "object", "properties": {}},
         strict=bool(function.strict),
     )
+
+
+def _is_too_large(schema: object) -> bool:
+    level: list[object] = [schema]
+    parts = 0
+    for _ in range(MAX_PARAMETER_DEPTH + 1):
+        level = [each for each in level if isinstance(each, Mapping | list)]
+        parts += len(level)
+        if not level or parts > MAX_PARAMETER_PARTS:
+            break
+        level = [part for each in level for part in _inside(each)]
+    return bool(level)
+
+
+def _inside(part: object) -> Iterable[object]:
+    if isinstance(part, Mapping):
+        return cast("Mapping[str, object]", part).values()
+    return cast("list[object]", part)
 
 
 def _custom(custom: WireCustom, as_functions: Collection[str]) -> Tool:

@@ -8,8 +8,27 @@ import pytest
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.protocol.chat import parse
 from massgen_compat.protocol.request import MAX_LOGIT_BIAS, MAX_MODEL
+from massgen_compat.protocol.tools import MAX_PARAMETER_DEPTH, MAX_PARAMETER_PARTS, MAX_TOOLS
 
 USER = {"role": "user", "content": "hi"}
+
+
+def function(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels - 1):
+        schema = {"items": schema}
+    return schema
+
+
+TOO_LARGE: list[dict[str, Any]] = [
+    nested(MAX_PARAMETER_DEPTH + 1),
+    {"properties": {f"p{n}": {} for n in range(MAX_PARAMETER_PARTS)}},
+    {"enum": [[]] * MAX_PARAMETER_PARTS},
+]
 
 
 @dataclass(frozen=True)
@@ -162,6 +181,16 @@ FAULTS = [
         "empty_array",
         {"tools": []},
     ),
+    *(
+        Fault(
+            "Invalid schema for function 'deep': it has more than 10000 parts, or more than 64 "
+            "levels.",
+            "tools[1].function.parameters",
+            "invalid_function_parameters",
+            {"tools": [function("flat", {}), function("deep", schema)]},
+        )
+        for schema in TOO_LARGE
+    ),
     Fault("an array of objects, but got a string", "tools", "invalid_type", {"tools": "x"}),
     Fault("an array of function definitions", "functions", "invalid_type", {"functions": "x"}),
     Fault(
@@ -230,3 +259,11 @@ def test_what_is_echoed_of_a_request_is_short_and_printable() -> None:
         assert len(caught.value.param or "") < 200
         assert caught.value.message.isprintable()
         caught.value.message.encode()
+
+
+def test_tools_of_many_servers_are_taken() -> None:
+    """512 tools, one of them with a schema as large as allowed."""
+    wide = {"properties": {f"p{n}": {"type": "string"} for n in range(MAX_PARAMETER_PARTS - 2)}}
+    tools = [function(f"tool{n}", nested(MAX_PARAMETER_DEPTH)) for n in range(MAX_TOOLS - 1)]
+    request = {"model": "team", "messages": [USER], "tools": [*tools, function("wide", wide)]}
+    assert len(parse(request).run.tools) == MAX_TOOLS
