@@ -22,6 +22,7 @@ from massgen_compat.result import Usage
 Trace: TypeAlias = Literal["off", "status", "full"]
 Strategy: TypeAlias = Literal["winner_present", "winner_reuse", "synthesize"]
 Api: TypeAlias = Literal["responses", "chat"]
+StreamTurns: TypeAlias = Literal["auto", "always"]
 Agreement: TypeAlias = Literal["unanimous", "majority"]
 
 
@@ -164,7 +165,8 @@ class TeamSettings:
     so many steps with client tools the team decides again; ``None``: the presenter goes on alone.
     ``background_agent`` answers alone what clients send behind their user's back: an agent's id,
     ``None`` for the first agent, ``"off"`` for the whole team. ``background_rules`` come before
-    the built-in ones. ``prices``, by the agents' models, come before those that are known.
+    the built-in ones. ``stream_turns``: ``auto`` asks for drafts and evaluations in one piece where
+    nobody waits for their pieces. ``prices``, by the agents' models, come before known ones.
     ``escalation``: who is asked first; ``None`` asks everybody at once.
 
     Raises ``ValueError`` for an escalation without votes, which could not disagree.
@@ -187,6 +189,7 @@ class TeamSettings:
     background_agent: str | None = None
     background_rules: tuple[BackgroundRule, ...] = ()
     trace: Trace = "status"
+    stream_turns: StreamTurns = "auto"
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price], hash=False)

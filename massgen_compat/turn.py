@@ -39,6 +39,7 @@ class TurnRequest:
     ``ModelClient`` and win over them. ``headers`` are extra HTTP headers for the call.
     ``cache_key`` is the same in all turns that begin alike, for providers that take one.
     ``timeouts`` are the team's, if it is one's; who asks keeps them, but for ``connect_seconds``.
+    ``whole``: nobody waits for pieces of the reply, so it may be asked for in one.
     """
 
     agent: str
@@ -52,6 +53,7 @@ class TurnRequest:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     cache_key: str | None = None
     timeouts: Timeouts | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import anyio
 from massgen_compat import Agent, MassGen, Team
 from massgen_compat.events import RunEvent
 from massgen_compat.message import text_message
-from massgen_compat.run import Api, Backend, RunRequest
+from massgen_compat.run import Api, Backend, RunRequest, StreamTurns, TeamSettings
 from massgen_compat.upstream.client import Connections
 from tests.recording import Labelled
 
@@ -59,10 +59,11 @@ SECOND_VOTE: Script = {
 class Scenario:
     """A team, its models' scripts, and what is sent with the request.
 
-    ``held``: see ``Labelled``. ``bytewise``: a replay has to send the very bytes of the recording.
-    ``ragged``: a broken reply ends as if it were complete (a broken connection cannot be
-    recorded). ``live``: the real API can be expected to do the same, so that it can be recorded
-    there too; the others need a model that misbehaves.
+    ``held``: see ``Labelled``. ``turns``: whether drafts and evaluations are streamed.
+    ``bytewise``: a replay has to send the very bytes of the recording. ``ragged``: a broken reply
+    ends as if it were complete (a broken connection cannot be recorded). ``live``: the real API can
+    be expected to do the same, so that it can be recorded there too; the others need a model that
+    misbehaves.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Scenario:
     apis: tuple[Api, ...] = ("responses", "chat")
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     held: frozenset[tuple[str, int]] = frozenset()
+    turns: StreamTurns = "always"
     bytewise: bool = False
     ragged: bool = False
     live: bool = False
@@ -197,6 +199,7 @@ SCENARIOS = {
                 }
             ),
         ),
+        Scenario(name="15-replies-in-one-piece", turns="auto", live=True),
     )
 }
 
@@ -227,7 +230,7 @@ async def follow(
     ]
     env = {"OPENAI_API_KEY": key}
     massgen = MassGen(
-        Team("team", agents),
+        Team("team", agents, settings=TeamSettings(stream_turns=scenario.turns)),
         env=env,
         connect=lambda agent: Labelled(connections.connect(agent), scenario.held),
     )

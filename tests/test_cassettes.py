@@ -103,7 +103,8 @@ async def replay(name: str, api: Api, *, policy: str | None = None) -> Replayed:
         events = await follow(scenario, api, NOWHERE, policy=policy)
     assert cassette.all_played
     run = Replayed(api, events, tuple(cassette.requests))
-    assert all(body_of(request)["stream"] is True for request in run.requests)
+    streamed = sum(body_of(request).get("stream") is True for request in run.requests)
+    assert streamed == (len(run.requests) if scenario.turns == "always" else 1), "the message"
     assert run.result.content
     assert run.result.limited_by is None
     assert sum(agent.calls for agent in run.result.agents) >= len(run.of(TurnFinished))
@@ -320,6 +321,18 @@ async def test_an_effort_joins_a_partial_reasoning_object(api: Api) -> None:
         expected = {"summary": "auto", "effort": "medium"}
         assert all(body["reasoning"] == expected for body in run.bodies("a"))
     assert set(run.efforts("a")) == {"medium"}
+
+
+@both("15-replies-in-one-piece")
+async def test_replies_in_one_piece_decide_like_streamed_ones(api: Api) -> None:
+    run, streamed = await replay("15-replies-in-one-piece", api), await replay("01-defaults", api)
+    assert run.votes() == streamed.votes()
+    assert run.result.content == streamed.result.content
+    assert run.result.usage == streamed.result.usage
+    answers, others = run.of(Answered), streamed.of(Answered)
+    assert {a.label: a.content for a in answers} == {a.label: a.content for a in others}
+    options = [body_of(request) for request in run.requests]
+    assert all("stream" in body or "stream_options" not in body for body in options)
 
 
 @both("14-many-decisions")

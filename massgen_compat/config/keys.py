@@ -281,6 +281,7 @@ _TIMEOUTS: Final = {
 _OWN: Final = {
     **_rows(HONOURED, "the name that clients ask for", "model"),
     **_rows(HONOURED, "how much of the deliberation clients see", "trace"),
+    **_rows(HONOURED, "whether turns that nobody watches are streamed", "stream_turns"),
     **_rows(HONOURED, "how long stragglers have once a majority agrees", "straggler_grace_seconds"),
     **_rows(HONOURED, "whether a decision without its evaluations counts at last", "unverified"),
     **_rows(HONOURED, "the wire to all agents that do not choose one", "api"),

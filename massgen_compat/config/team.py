@@ -23,6 +23,7 @@ from massgen_compat.run import (
     Backend,
     Limits,
     Strategy,
+    StreamTurns,
     Team,
     TeamSettings,
     Timeouts,
@@ -252,6 +253,7 @@ def _settings(root: Fields, own: Fields) -> TeamSettings:
         "unverified": own.choice("unverified", ("count", "discard")),
         "tool_rounds": _tool_rounds(own),
         "trace": own.choice("trace", get_args(Trace)),
+        "stream_turns": own.choice("stream_turns", get_args(StreamTurns)),
     }
     settings = TeamSettings(
         **_without_none(given), limits=_limits(own, timeouts), timeouts=_timeouts(own)

@@ -43,6 +43,7 @@ from massgen_compat.coordination import (
 )
 from massgen_compat.engine.listening import Equipment, Listener
 from massgen_compat.engine.presenting import Presenter
+from massgen_compat.engine.whole import whole_replies, without_first_token
 from massgen_compat.errors import (
     LimitExceeded,
     MassGenError,
@@ -120,6 +121,7 @@ class Driver:
         self._cache_keys = cache_keys(team, request)
         self._events = events
         self._watched = (request.trace or team.settings.trace) == "full"
+        self._whole = whole_replies(team, watched=self._watched)
         self._names = ToolNames.beside(request.tools)
         self._resumed = resumed
         self._ledger = Ledger(team, equipment.costs)
@@ -128,7 +130,6 @@ class Driver:
             equipment.models,
             self._ledger,
             self._meter,
-            timeouts=team.settings.timeouts,
             start=self._start,
             emit=self._emit,
             signal=self._send,
@@ -276,7 +277,8 @@ class Driver:
         desk, policy = self._desks[agent], self._policies[agent]
         tools = workflow_tools(self._state, agent, self._names, policy)
         params = dict(self._request.agent_params)
-        presenting = phase is Phase.PRESENT
+        presenting, timeouts = phase is Phase.PRESENT, self._team.settings.timeouts
+        whole = agent in self._whole and not presenting
         if presenting:
             self._presentation.restart()
             params |= self._request.presenter_params
@@ -301,7 +303,8 @@ class Driver:
             if presenting
             else (False if policy.serial_decisions and tools else None),
             params=params,
-            timeouts=self._team.settings.timeouts,
+            timeouts=without_first_token(timeouts) if whole else timeouts,
+            whole=whole,
             cache_key=self._cache_keys[agent],
             headers={HOP_HEADER: str(self._request.hops + 1)},
         )

@@ -40,13 +40,11 @@ class Listener:
         ledger: Ledger,
         meter: Meter,
         *,
-        timeouts: Timeouts,
         start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
         emit: Callable[[RunEvent], Awaitable[None]],
         signal: Callable[[Signal], Awaitable[None]],
     ) -> None:
         self._models = models
-        self._timeouts = timeouts
         self._start = start
         self._ledger = ledger
         self._meter = meter
@@ -66,6 +64,8 @@ class Listener:
             reply = await self._hear_out(request, call, hear)
         except MassGenError as error:
             self._meter.fail(call, error)
+            if request.whole and isinstance(error, UpstreamMalformed):
+                self._ledger.heard()  # how much of the reply was written, nobody heard
             if isinstance(error, UpstreamError):
                 error.agent = request.agent
             raise
@@ -94,7 +94,7 @@ class Listener:
 
     async def _hear_out(self, request: TurnRequest, call: Call, hear: Hear) -> Reply:
         reply: Reply | None = None
-        patience = Patience(self._timeouts)
+        patience = Patience(request.timeouts or Timeouts())
         self._start(patience.watch)
         with patience.bound():
             async with self._models[request.agent].stream(request) as pieces:

@@ -29,9 +29,9 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
     sent |= {
         "model": agent.model,
         "messages": list(chat_messages(request.messages)),
-        "stream": True,
-        "stream_options": {"include_usage": True},
     }
+    if not request.whole:
+        sent |= {"stream": True, "stream_options": {"include_usage": True}}
     if request.cache_key is not None:
         sent.setdefault("prompt_cache_key", request.cache_key)
     if not request.tools:

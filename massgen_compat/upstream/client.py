@@ -8,7 +8,7 @@ the versions that are supported, so neither is imported.
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -37,13 +37,18 @@ from massgen_compat.upstream.tolerant import mapping
 
 _log: Final = logging.getLogger(__name__)
 
+_GATEWAY_TIMEOUTS: Final = frozenset({408, 504, 524})
+"""What a gateway says that waited too long for the beginning of a reply; 524 is Cloudflare's. The
+model's next replies are streamed, so that something begins."""
+
 
 class OpenAIModelClient:
     """Answers one agent's turns through ``sdk``, on the wire ``api``, under ``policy``.
 
     ``cache_key``: whether its requests carry the turn's key for prompt caches.
     ``effortless`` holds the models that were found to refuse a reasoning effort next to function
-    tools; the clients of one endpoint share it.
+    tools, ``streaming`` those whose replies have to be streamed; the clients of one endpoint share
+    both.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class OpenAIModelClient:
         cache_key: bool = False,
         effortless: set[str] | None = None,
         told: set[tuple[str, ...]] | None = None,
+        streaming: set[str] | None = None,
     ) -> None:
         self._agent = agent
         self._sdk = sdk
@@ -64,6 +70,7 @@ class OpenAIModelClient:
         self._cache_key = cache_key
         self._effortless = set[str]() if effortless is None else effortless
         self._told = set[tuple[str, ...]]() if told is None else told
+        self._streaming = set[str]() if streaming is None else streaming
 
     @asynccontextmanager
     async def stream(self, request: TurnRequest, /) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
@@ -95,10 +102,15 @@ class OpenAIModelClient:
                     shaped = self._shaped(request)
                 elif _refuses_format(error, shaped.body):
                     shaped = _without_format(shaped)
+                elif _demands_stream(error, shaped.body):
+                    self._streaming.add(self._agent.model)
+                    shaped = self._shaped(request)
                 else:
                     raise
                 return await self._send(stack, request, shaped.body), shaped
         except openai.OpenAIError as error:
+            if isinstance(error, openai.APIStatusError) and error.status_code in _GATEWAY_TIMEOUTS:
+                self._streaming.add(self._agent.model)
             raise self._failure(error) from error
         except Exception as error:
             # The SDK maps what it knows of its HTTP library; its versions differ in what they know.
@@ -113,30 +125,20 @@ class OpenAIModelClient:
         (Responses) where a history has 400 messages (measured with 3.54; else 0.1 ms). Azure's
         client needs ``model`` for its URL, and the SDK ``stream`` for itself.
         """
-        extra = {k: v for k, v in body.items() if k not in {"model", "stream"}}
-        headers = dict(request.headers)
-        timeout = _timeout(request, self._sdk.timeout)
-        model: str = body["model"]
-        if self._api == "responses":
-            return await stack.enter_async_context(
-                self._sdk.responses.with_streaming_response.create(
-                    model=model,
-                    stream=True,
-                    extra_body=extra,
-                    extra_headers=headers,
-                    timeout=timeout,
-                )
-            )
-        return await stack.enter_async_context(
-            self._sdk.chat.completions.with_streaming_response.create(
-                model=model,
-                messages=[],
-                stream=True,
-                extra_body=extra,
-                extra_headers=headers,
-                timeout=timeout,
-            )
-        )
+        given: dict[str, Any] = {
+            "model": body["model"],
+            "extra_body": {k: v for k, v in body.items() if k not in {"model", "stream"}},
+            "extra_headers": dict(request.headers),
+            "timeout": _timeout(request, self._sdk.timeout),
+        }
+        if body.get("stream"):
+            given["stream"] = True
+        create: Any = self._sdk.responses.with_streaming_response.create
+        if self._api == "chat":
+            create = self._sdk.chat.completions.with_streaming_response.create
+            given["messages"] = []  # demanded by the SDK; ``extra_body`` wins
+        call: AbstractAsyncContextManager[OpenResponse] = create(**given)
+        return await stack.enter_async_context(call)
 
     async def _written(self, request: TurnRequest) -> Shaped:
         if has_many_parts(request.messages, request.tools):
@@ -154,6 +156,8 @@ class OpenAIModelClient:
         return shaped
 
     def _under_policy(self, request: TurnRequest) -> Shaped:
+        if request.whole and self._agent.model in self._streaming:
+            request = replace(request, whole=False)
         if not self._cache_key:
             request = replace(request, cache_key=None)
         if self._api == "chat":
@@ -210,6 +214,11 @@ def _refuses_format(error: openai.BadRequestError, body: Mapping[str, Any]) -> b
     return asked and any(word in named for word in ("response_format", "text.format"))
 
 
+def _demands_stream(error: openai.BadRequestError, body: Mapping[str, Any]) -> bool:
+    """A model that only streams, as DashScope's thinking ones ("only support stream mode")."""
+    return "stream" not in body and "stream" in f"{error.param or ''} {error.message}".lower()
+
+
 def _without_format(shaped: Shaped) -> Shaped:
     body = {name: value for name, value in shaped.body.items() if name != "response_format"}
     if text := {k: v for k, v in mapping(body.pop("text", None)).items() if k != "format"}:
@@ -230,6 +239,7 @@ class _Connection:
     sdk: AsyncOpenAI
     effortless: set[str] = field(default_factory=set[str])
     told: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])
+    streaming: set[str] = field(default_factory=set[str])
 
 
 def _http_client(**options: Any) -> Any:
@@ -286,6 +296,7 @@ class Connections:
             cache_key=takes_cache_key(agent, endpoint.base_url),
             effortless=connection.effortless,
             told=connection.told,
+            streaming=connection.streaming,
         )
 
     async def aclose(self) -> None:

@@ -55,9 +55,10 @@ def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
     sent |= {
         "model": agent.model,
         "input": list(input_items(request.messages)),
-        "stream": True,
         "store": False,
     }
+    if not request.whole:
+        sent["stream"] = True
     if request.cache_key is not None:
         sent.setdefault("prompt_cache_key", request.cache_key)
     included = list(map(str, sequence(sent.pop("include", None))))

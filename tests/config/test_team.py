@@ -111,6 +111,7 @@ class Setting:
             Timeouts(connect_seconds=2.0, between_tokens_seconds=30.0),
         ),
         Setting("massgen_compat: {trace: full}", "trace", "full"),
+        Setting("massgen_compat: {stream_turns: always}", "stream_turns", "always"),
         Setting("massgen_compat: {straggler_grace_seconds: 0}", "straggler_grace_seconds", 0.0),
         Setting("massgen_compat: {unverified: discard}", "unverified", "discard"),
         Setting("massgen_compat: {tool_rounds: presenter}", "tool_rounds", None),

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from massgen_compat.message import Json
 from massgen_compat.result import FinishReason
-from massgen_compat.run import Api, Timeouts
+from massgen_compat.run import Api, StreamTurns, Timeouts
 from tests.faults.upstream import NORMAL, SECRET, Wire
 
 Who: TypeAlias = Literal["one", "all", "before", "after"]
@@ -86,7 +86,8 @@ class Fault:
 
     ``says`` is the step of the script language that makes it, ``early`` another one for a message
     that does not begin, ``late`` for one that has begun. ``wire`` is what a script cannot say.
-    ``tools``: the request has a tool. ``refused``: nobody is there.
+    ``tools``: the request has a tool. ``refused``: nobody is there. ``whole``: the error where
+    replies come in one piece, if it is another one.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Fault:
     wire: Wire = NORMAL
     tools: bool = False
     refused: bool = False
+    whole: Error | None = None
     timeouts: Timeouts = DEFAULT_TIMEOUTS
 
 
@@ -187,6 +189,20 @@ def stop(reason: str, finish: FinishReason) -> bytes:
     return b"".join(b"data: %s\n\n" % json.dumps(each).encode() for each in (event, chunk))
 
 
+def stopped(reason: str, finish: FinishReason) -> bytes:
+    """The same as a whole reply, on both wires: each leaves out the other's."""
+    part: Json = {"type": "output_text", "text": CUT_MESSAGE}
+    item: Json = {"type": "message", "role": "assistant", "content": [part]}
+    message: Json = {"role": "assistant", "content": CUT_MESSAGE}
+    body: Json = {
+        "status": "incomplete",
+        "incomplete_details": {"reason": reason},
+        "output": [item],
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+    }
+    return json.dumps(body).encode()
+
+
 STALLING: Final = Timeouts(first_token_seconds=2.0, between_tokens_seconds=2.0)
 
 FAULTS: Final = (
@@ -256,6 +272,7 @@ FAULTS: Final = (
         says=broken("cut", 0),
         late=broken("cut", WORDS),
         wire=Wire(tail=b"<html>\xff\xfe: no events\r\r\n\ndata\n\n"),
+        whole=final(MALFORMED),
         ends=leaving(1, MALFORMED, MALFORMED),
     ),
     Fault(
@@ -264,6 +281,7 @@ FAULTS: Final = (
         says=broken("cut", 0),
         late=broken("cut", WORDS),
         wire=Wire(tail=b'data: {"choices": [{"delta": \n\n'),
+        whole=final(MALFORMED),
         ends=leaving(1, MALFORMED, MALFORMED),
     ),
     Fault(
@@ -282,7 +300,10 @@ FAULTS: Final = (
         says=stopping(WORDS),
         early=stopping(0),
         late=stopping(WORDS),
-        wire=Wire(tail=stop("max_output_tokens", "length")),
+        wire=Wire(
+            tail=stop("max_output_tokens", "length"),
+            whole=stopped("max_output_tokens", "length"),
+        ),
         ends=Outcomes(
             one=Answer(calls=4 + 4 + 1, presenter="a"),
             all=Answer(calls=6 + 6 + 1, presenter="a", content=CUT_MESSAGE, finish="length"),
@@ -296,7 +317,10 @@ FAULTS: Final = (
         says=stopping(WORDS),
         early=stopping(0),
         late=stopping(WORDS),
-        wire=Wire(tail=stop("content_filter", "content_filter")),
+        wire=Wire(
+            tail=stop("content_filter", "content_filter"),
+            whole=stopped("content_filter", "content_filter"),
+        ),
         ends=Outcomes(
             one=Answer(calls=4 + 4 + 1, presenter="a"),
             all=Answer(
@@ -350,12 +374,13 @@ class Cell:
     fault: Fault
     who: Who
     stream: bool
+    turns: StreamTurns
     api: Api
     expected: Outcome
 
     def __str__(self) -> str:
         mode = "stream" if self.stream else "whole"
-        return f"{self.fault.name}-{self.who}-{mode}-{self.api}"
+        return f"{self.fault.name}-{self.who}-{mode}-{self.turns}-{self.api}"
 
 
 def cells() -> Iterator[Cell]:
@@ -368,4 +393,13 @@ def cells() -> Iterator[Cell]:
                 continue
             for stream in (False, True):
                 for api in apis:
-                    yield Cell(fault, who, stream, api, expected)
+                    yield Cell(fault, who, stream, "always", api, expected)
+                    if who in {"one", "all"}:  # presenters are always streamed
+                        yield Cell(fault, who, stream, "auto", api, _whole(fault, expected))
+
+
+def _whole(fault: Fault, expected: Outcome) -> Outcome:
+    """How much of a whole reply was written, and paid for, nobody knows where it is unreadable."""
+    if fault.whole is None or isinstance(expected, Answer):
+        return expected
+    return replace(expected, error=fault.whole)

@@ -13,9 +13,10 @@ _INTRODUCTION: Final = """\
 
 What a run does when the provider of one agent, of all agents or of the presenter fails, and what
 it costs. Every cell below is a test over real sockets (`tests/faults`), streamed and whole, with
-providers on Responses and on Chat Completions; both wires end the same way. In every cell each call
-to the provider has ended when its run has, no task or connection is left behind, and no response
-holds a key, a path, an address or a traceback.
+providers on Responses and on Chat Completions, and with agents' turns streamed and in one piece
+(see below); all of them end the same way. In every cell each call to the provider has ended when
+its run has, no task or connection is left behind, and no response holds a key, a path, an address
+or a traceback.
 
 The team has three agents. Undisturbed it makes seven calls: three drafts, three votes for the first
 agent, and the first agent's message. An agent that fails leaves the run; the others decide. A
@@ -55,7 +56,40 @@ reply, are no signs of life; the time that a slow reader takes is not the provid
 deadline the best answer so far is the answer. A request that is not streamed gets a deadline just
 below its client's timeout, where the client tells it (`x-stainless-read-timeout` and
 `x-stainless-timeout`, as OpenAI's SDKs do), so that the answer arrives before the client gives up
-and pays for another run."""
+and pays for another run.
+
+## Turns in one piece
+
+```yaml
+massgen_compat:
+  stream_turns: auto  # or always
+```
+
+While agents draft and evaluate, nobody reads along, and a streamed reply costs more than twice as
+much to hear as a whole one ([performance.md](performance.md)). So with `auto`, the default, these
+turns are asked for without `stream`. The final message is always streamed. So are all turns of a
+team
+
+- with `trace: full`, which shows them as they are written;
+- with `max_tokens` or `max_cost`, which cut off what is being written;
+- with a `first_token_seconds` or `between_tokens_seconds` of its own: a whole reply gives no sign
+  of life, and only `turn_seconds` bounds it;
+
+and those of an agent with tools that its provider runs (`enable_web_search` and the like), which
+are told as they happen. What is lost with a whole reply:
+
+- **Signs of life.** Nothing is sent until the reply is there. A gateway or a NAT on the way to the
+  model that cuts silent connections (nginx after 60 seconds, Cloudflare after 100, many NATs after
+  some minutes) cuts turns that take longer. After a 408, 504 or 524 the next turns of that model
+  are streamed for as long as the process lives, and a model that refuses a reply in one piece is
+  asked again, streamed, at once; a connection that breaks before the answer is tried again by
+  OpenAI's SDK, up to twice. Where that is not enough: `always`.
+- **Where it broke.** How much of an unreadable reply was written nobody knows, so it counts as paid
+  for: the run's error is one that clients do not retry.
+
+An agent whose turn is cancelled (a peer's new answer, the deadline, the client left) closes its
+connection either way. Whether a provider stops to write then, and to charge, is up to the provider;
+its usage is never reported."""
 
 
 def page() -> str:

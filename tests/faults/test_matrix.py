@@ -81,7 +81,7 @@ def team(cell: Cell, addresses: Addresses, doors: Iterator[str]) -> Team:
             url = next(doors) if presenting(cell) else addresses.shut
         backend = Backend(type="openai", base_url=url, api_key=SECRET, api=cell.api)
         agents.append(Agent(agent, model=model(cell, agent), backend=backend))
-    settings = TeamSettings(timeouts=cell.fault.timeouts)
+    settings = TeamSettings(timeouts=cell.fault.timeouts, stream_turns=cell.turns)
     return Team(str(cell), agents, settings=settings)
 
 

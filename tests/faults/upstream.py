@@ -32,14 +32,15 @@ class Wire:
 
     ``reset``: the connection is reset before the first byte. ``silent``: nothing is ever sent.
     ``chatters``: comments are sent, and nothing else. ``tail``: what follows where the script cuts
-    the reply; then the body ends as it should. ``leaves``: after this
-    request nobody is there any more, and connections are refused.
+    the reply; then the body ends as it should. ``whole``: the body of a reply that is not streamed.
+    ``leaves``: after this request nobody is there any more, and connections are refused.
     """
 
     reset: bool = False
     silent: bool = False
     chatters: bool = False
     tail: bytes | None = None
+    whole: bytes | None = None
     leaves: bool = False
     phase: Phase | None = None
 
@@ -134,6 +135,10 @@ class Provider:
             if wire.chatters:
                 return await _chatter(reader, writer)
             reply = _Reply(reader, writer, raw, keep=leaving is None)
+            if wire.whole is not None and not request.body.get("stream"):
+                await reply.send({"type": "http.response.start", "status": 200, "headers": []})
+                await reply.end(wire.whole)
+                return leaving is None
             await self._app(_scope(path), reply.receive, reply.send)
             if not reply.ended and wire.tail is not None:
                 await reply.end(wire.tail)
