@@ -9,7 +9,7 @@ NODE_CLIENTS := $(patsubst tests/clients/node/%/package-lock.json,.venv/.clients
 PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,.venv/.clients-python-%,\
 	$(wildcard tests/clients/python/*.txt))
 
-.PHONY: demo test test-clients test-scaling clients-matrix clients check bench bench-gpt52 soak cassettes clean
+.PHONY: demo test fuzz test-clients test-scaling clients-matrix clients check bench bench-gpt52 soak cassettes clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -50,6 +50,12 @@ bench-gpt52: .venv/.dev
 # Minutes of load, then what is left of it. SHORT=1: a tenth, in less than a minute. Linux only.
 soak: .venv/.dev
 	$(BIN)/python -m benchmarks.soak $(if $(SHORT),--short)
+
+# The readers of configs and of providers' replies, fed by atheris; SECONDS for each of them. Where
+# it has no wheel, the program says so and runs the same under hypothesis.
+fuzz: .venv/.dev
+	-$(BIN)/pip install --quiet --only-binary=:all: atheris
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),20)
 
 # Offline, from the scripted model. LIVE=1: from the real API; it costs money, asks first (YES=1: does not).
 cassettes: .venv/.dev
