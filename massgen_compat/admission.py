@@ -26,8 +26,37 @@ def admit(team: Team, request: RunRequest, costs: Mapping[str, Cost | None] | No
     ``costs`` are by agent, see ``check_cost``.
     """
     check_cost(team, costs or {})
+    if team.settings.engine == "massgen":
+        _check_massgen(request)
+        return
     _check_tools(team, request)
     _check_parts(team, request)
+
+
+def _check_massgen(request: RunRequest) -> None:
+    """What MassGen has no place for. Parts that are not text become notes there."""
+    wanted = {
+        "response_format": request.format is not None,
+        "n": request.choices > 1,
+        "logprobs": "logprobs" in request.presenter_params,
+        "tool_choice": request.tool_choice not in (None, "auto", "none"),
+        "tools": any(tool.custom and not tool.as_function for tool in request.tools),
+    }
+    for param, is_wanted in wanted.items():
+        if is_wanted:
+            raise UnsupportedParameter(_NOT_WITH_MASSGEN[param], param=param)
+
+
+_ONLY_LOCAL: Final = "is not supported by this model, whose team runs on MassGen"
+_NOT_WITH_MASSGEN: Final = {
+    "response_format": f"Unsupported parameter: 'response_format' {_ONLY_LOCAL}.",
+    "n": f"Unsupported value: 'n' other than 1 {_ONLY_LOCAL}.",
+    "logprobs": f"Unsupported parameter: 'logprobs' {_ONLY_LOCAL}.",
+    "tool_choice": "Unsupported value: 'tool_choice' can be 'auto' or 'none' with this model; to "
+    f"demand a call {_ONLY_LOCAL}.",
+    "tools": f"Unsupported value: a custom tool {_ONLY_LOCAL}; use a function tool with one "
+    "string parameter.",
+}
 
 
 def check_cost(team: Team, costs: Mapping[str, Cost | None]) -> None:

@@ -20,6 +20,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from massgen_compat.admission import admit, escalating, narrowed, unhonoured
 from massgen_compat.background import OFF, BackgroundRule, rules_with
 from massgen_compat.engine import Engine, LocalEngine
+from massgen_compat.engines import Engines, massgen_teams, with_engine
 from massgen_compat.errors import ConfigError, ModelNotFound
 from massgen_compat.events import RunEvent
 from massgen_compat.meter import Cost, stated_cost
@@ -30,9 +31,9 @@ from massgen_compat.prices import check_prices, quote
 from massgen_compat.protocol.background import matching_rule
 from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
 from massgen_compat.protocol.parameters import UnknownParams
-from massgen_compat.run import Agent, Price, RunRequest, Team, TeamSettings
+from massgen_compat.run import Agent, EngineName, Price, RunRequest, Team, TeamSettings
 from massgen_compat.turn import ModelClient
-from massgen_compat.upstream.backends import base_url, resolve, takes_cache_key
+from massgen_compat.upstream.backends import BACKENDS, base_url, resolve, takes_cache_key
 from massgen_compat.upstream.client import Connections
 
 logger = logging.getLogger("massgen_compat")
@@ -76,7 +77,8 @@ class MassGen:
     team itself for of that kind goes to its ``background_agent``. Without teams there is one,
     ``massgen``, of two ``gpt-5.2`` agents. Keys come from ``env`` (the process's environment).
     ``policies`` come before the library's own table of model policies. ``connect`` replaces the
-    way to an agent's model, ``engine`` all of the execution. ``unknown_params``: whether parameters
+    way to an agent's model, ``engine`` all of the execution; as a name, ``local`` or ``massgen``,
+    it overrides the teams' own choice of engine. ``unknown_params``: whether parameters
     that the API does not have are named in a header (``warn``), left out without a word
     (``ignore``) or refused (``reject``). ``observe`` is told every event of every run
     (``observing``).
@@ -93,7 +95,7 @@ class MassGen:
         env: Mapping[str, str] | None = None,
         policies: Sequence[Policy] = (),
         connect: Callable[[Agent], ModelClient] | None = None,
-        engine: Engine | None = None,
+        engine: Engine | EngineName | None = None,
         unknown_params: UnknownParams = "warn",
         observe: Observer | None = None,
     ) -> None:
@@ -103,20 +105,37 @@ class MassGen:
         self._policies = tuple(policies)
         self._policy_found: dict[Agent, Policy] = {}
         self._connections = Connections(environment, policy_of=self.policy_of)
-        stated_only = connect is not None or engine is not None
+        own_engine = None if isinstance(engine, str) else engine
+        named_engine = engine if isinstance(engine, str) else None
+        stated_only = connect is not None or own_engine is not None
         self._env = None if stated_only else environment
         self._costs = _Costs(self._env)
-        self._engine = engine or LocalEngine(
-            connect or self._connect, self.policy_of, self._costs.of
+        self._teams = _by_name(with_engine(teams or (DEFAULT_TEAM,), named_engine))
+        self._engines = Engines(
+            own_engine or LocalEngine(connect or self._connect, self.policy_of, self._costs.of)
         )
-        self._teams = _by_name(teams or (DEFAULT_TEAM,))
         self._background = _background(self._teams.values())
         for team in self._teams.values():
             for agent in team.agents:
                 self.policy_of(agent)
-        if connect is None and engine is None:
+        if connect is None and own_engine is None:
             for team in self._teams.values():
                 _check_backends(team, environment)
+        if own_engine is None and massgen_teams(
+            tuple(self._teams.values()),
+            self.policy_of,
+            environment,
+            replaced_models=connect is not None,
+        ):
+            # It is imported for those who use it: that takes seconds.
+            from massgen_compat.massgen_engine.engine import MassGenEngine  # noqa: PLC0415
+
+            self._engines = Engines(
+                LocalEngine(self._connect, self.policy_of, self._costs.of),
+                MassGenEngine(
+                    self._connections.connect, self.policy_of, self._costs.of, env=environment
+                ),
+            )
         for team in self._teams.values():
             check_prices(team, self._costs.of_team(team))
 
@@ -127,7 +146,7 @@ class MassGen:
         env: Mapping[str, str] | None = None,
         policies: Sequence[Policy] = (),
         connect: Callable[[Agent], ModelClient] | None = None,
-        engine: Engine | None = None,
+        engine: Engine | EngineName | None = None,
         unknown_params: UnknownParams = "warn",
         observe: Observer | None = None,
     ) -> Self:
@@ -138,7 +157,8 @@ class MassGen:
         from massgen_compat.config import load  # noqa: PLC0415 - YAML is for those who use it
 
         environment = os.environ if env is None else env
-        teams = [load(path, environment).team for path in paths]
+        chosen = engine if isinstance(engine, str) else None
+        teams = [load(path, environment, engine=chosen).team for path in paths]
         return cls(
             *teams,
             env=environment,
@@ -289,12 +309,12 @@ class MassGen:
     ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
         team = escalating(narrowed(team, request.narrowing), request)
         admit(team, request, self._costs.of_team(team))
-        stream = self._engine.stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
+        stream = self._engines.of(team).stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
         return observed(self._observe, team, request, stream) if self._observe else stream
 
     def _keyed(self, agent: Agent) -> bool:
         """Whether the agent's requests carry a key for its provider's prompt cache."""
-        if self._env is None or agent.backend.type == "scripted":
+        if self._env is None or agent.backend.type not in BACKENDS:
             return False
         return takes_cache_key(agent, base_url(agent.backend, self._env))
 
@@ -377,7 +397,7 @@ def _alone(name: str, team: Team, agent: Agent) -> Team:
 
 def _check_backends(team: Team, env: Mapping[str, str]) -> None:
     """Find a missing key at the start, not at the first request."""
-    for agent in team.agents:
+    for agent in team.agents if team.settings.engine == "local" else ():
         if agent.backend.type != "scripted":
             try:
                 resolve(agent.backend, env)

@@ -111,12 +111,10 @@ class Ledger:
 
         ``replies`` are what the messages were made of, if a presenter wrote them.
         """
-        visible = [reply.usage for reply in replies]
-        reported = [usage for usage in visible if usage is not None]
-        return RunResult(
+        return self.sum_up(
             run_id=run_id,
-            team=self._team.name,
             messages=messages,
+            replies=replies,
             winner=state.winner or state.rules.agents[0],
             presenter=state.presenter,
             answers=tuple(_answer(state, seat) for seat in state.answered),
@@ -125,10 +123,36 @@ class Ledger:
                 for seat in state.seats
                 if seat.vote is not None
             ),
+            limited_by=state.limited_by,
+        )
+
+    def sum_up(
+        self,
+        *,
+        run_id: str,
+        messages: tuple[FinalMessage, ...],
+        replies: Sequence[Reply],
+        winner: str,
+        presenter: str | None,
+        answers: tuple[Answer, ...],
+        votes: tuple[Vote, ...],
+        limited_by: str | None,
+    ) -> RunResult:
+        """The result of a run that ended like that, with what it cost."""
+        visible = [reply.usage for reply in replies]
+        reported = [usage for usage in visible if usage is not None]
+        return RunResult(
+            run_id=run_id,
+            team=self._team.name,
+            messages=messages,
+            winner=winner,
+            presenter=presenter,
+            answers=answers,
+            votes=votes,
             agents=self.agents(),
             usage=self.total(),
             visible_usage=_sum(reported) if len(reported) == len(visible) else None,
-            limited_by=state.limited_by,
+            limited_by=limited_by,
             cost_usd=self.cost(),
         )
 

@@ -95,7 +95,7 @@ def _system_text(
     if wanted is not None:
         sections.append(f"# Format of the message\n\n{_format_told(wanted)}")
     if application:
-        fence = _fence([application])
+        fence = fence_around([application])
         sections.append(
             "# Instructions of the user's application\n\nThey hold for the answer that the user "
             f"gets.\n\n{fence} application {fence}\n{application}\n{fence} end {fence}"
@@ -204,17 +204,17 @@ def _evaluate_briefing(state: State, seat: Seat, names: ToolNames, policy: Polic
     if state.reserves:
         parts.append(_REVIEW if alone else _FIRST)
     if policy.evaluations:
-        parts.append(_SELF_EVALUATION if alone else _EVALUATIONS)
+        parts.append(SELF_EVALUATION if alone else EVALUATIONS)
     if not state.may_answer(seat):
         parts.append("You cannot submit another answer in this run.")
     return "\n\n".join(parts)
 
 
-_EVALUATIONS = """\
+EVALUATIONS = """\
 Both calls begin with `evaluations`: one entry for every answer of another agent, written before \
 you decide. A call without them is turned back."""
 
-_SELF_EVALUATION = """\
+SELF_EVALUATION = """\
 Both calls begin with `evaluations`: one entry for your own draft, written before you decide. A \
 call without it is turned back."""
 
@@ -268,7 +268,7 @@ def resumed_messages(
     """
     parts = [Phase.PRESENT.heading(1), _RESUME, *([_CALL_OR_WRITE] if tools else []), _WRITE]
     if decision:
-        fence = _fence([decision])
+        fence = fence_around([decision])
         quoted = f"{fence} decision {fence}\n{decision}\n{fence} end {fence}"
         parts.insert(0, f"What the agents decided before your first call:\n\n{quoted}")
     return say_to(stable, "\n\n".join(parts))
@@ -302,7 +302,7 @@ _RESUME = (
 def _quoted_answers(state: State, last: str) -> str:
     """All current answers in the agents' order, but the one of ``last`` at the end."""
     seats = sorted(state.answered, key=lambda seat: seat.agent == last)
-    fence = _fence([seat.answer or "" for seat in seats])
+    fence = fence_around([seat.answer or "" for seat in seats])
     blocks = ["The current answers:"]
     for seat in seats:
         name = label(state.rules, seat.agent)
@@ -318,7 +318,7 @@ def _quoted_votes(state: State) -> list[str]:
     ]
     if not votes:
         return []
-    fence = _fence([reason for _, _, reason in votes])
+    fence = fence_around([reason for _, _, reason in votes])
     blocks = ["The votes and their reasons:"]
     for voter, target, reason in votes:
         quoted = reason.strip()[:LONGEST_REASON]
@@ -326,7 +326,7 @@ def _quoted_votes(state: State) -> list[str]:
     return ["\n\n".join(blocks)]
 
 
-def _fence(texts: Iterable[str]) -> str:
+def fence_around(texts: Iterable[str]) -> str:
     """A run of equal signs that is longer than any in the texts, so that none can close it."""
     runs = (run for text in texts for run in _RUNS.finditer(text))
     longest = max((run.end() - run.start() for run in runs), default=7)

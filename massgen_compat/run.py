@@ -23,6 +23,7 @@ Trace: TypeAlias = Literal["off", "status", "full"]
 Strategy: TypeAlias = Literal["winner_present", "winner_reuse", "synthesize"]
 Api: TypeAlias = Literal["responses", "chat"]
 StreamTurns: TypeAlias = Literal["auto", "always"]
+EngineName: TypeAlias = Literal["local", "massgen"]
 Agreement: TypeAlias = Literal["unanimous", "majority"]
 
 
@@ -167,6 +168,8 @@ class TeamSettings:
     ``None`` for the first agent, ``"off"`` for the whole team. ``background_rules`` come before
     the built-in ones. ``stream_turns``: ``auto`` asks for drafts and evaluations in one piece where
     nobody waits for their pieces. ``prices``, by the agents' models, come before known ones.
+    ``engine`` executes the runs; ``massgen`` is the team's config in MassGen's own format, where it
+    has one, with the keys that only that engine knows.
     ``escalation``: who is asked first; ``None`` asks everybody at once.
 
     Raises ``ValueError`` for an escalation without votes, which could not disagree.
@@ -190,6 +193,8 @@ class TeamSettings:
     background_rules: tuple[BackgroundRule, ...] = ()
     trace: Trace = "status"
     stream_turns: StreamTurns = "auto"
+    engine: EngineName = "local"
+    massgen: Json | None = field(default=None, hash=False, repr=False)
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price], hash=False)

@@ -144,7 +144,7 @@ def _objection(
     if seat is None:
         return None
     if seat.phase is Phase.DRAFT and policy.draft_as_message:
-        return Objection("tool_not_offered", _NOT_OFFERED.format(new_answer=names.new_answer))
+        return Objection("tool_not_offered", NOT_OFFERED.format(new_answer=names.new_answer))
     if policy.review is None or seat.phase is Phase.DRAFT:
         return None
     return policy.review(
@@ -158,7 +158,7 @@ def _objection(
     )
 
 
-_NOT_OFFERED = (
+NOT_OFFERED = (
     "Nothing was submitted: there is no tool `{new_answer}` in a draft. Work on the request, check "
     "your answer, and then write it, whole, as an ordinary message."
 )
@@ -219,7 +219,7 @@ def _told(reply: Reply, order: CorrectTurn, state: State, names: ToolNames, poli
         return order.objection.text
     tools = workflow_tools(state, order.agent, names, policy)
     if not tools:
-        return _WRITE_DRAFT
+        return WRITE_DRAFT
     problems = [
         decision.problem
         for decision in read_decisions(reply.tool_calls, state, order.agent, names, policy)
@@ -234,7 +234,7 @@ def _told(reply: Reply, order: CorrectTurn, state: State, names: ToolNames, poli
     )
 
 
-_WRITE_DRAFT = (
+WRITE_DRAFT = (
     "Your draft is not there yet, and no tool takes it. Write your whole answer to the request as "
     "an ordinary message."
 )

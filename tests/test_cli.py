@@ -142,7 +142,9 @@ class Checked:
 
 CHECKED = {
     "good": Checked(TEAM, "ok", "team.yaml: ok, can be served"),
-    "needs MassGen": Checked(NEEDS_MASSGEN, "needs_massgen", "it needs MassGen itself"),
+    "needs MassGen": Checked(
+        NEEDS_MASSGEN, "needs_massgen", "needs MassGen itself: can be served with `engine: massgen`"
+    ),
     "unknown backend": Checked(BROKEN, "error", "openai"),
     "broken YAML": Checked(NO_YAML, "error", "team.yaml:2"),
     "no file": Checked(None, "error", "cannot be read: No such file or directory"),

@@ -44,6 +44,11 @@ ALLOWED = {
     "admission": {"run", "errors", "upstream", "capabilities", "meter"},
     "presentation": {"run", "turn", "events", "tools", "formats"},
     "ledger": {"run", "turn", "coordination", "errors", "policies", "presentation", "meter"},
+    "massgen_engine": {
+        "run", "turn", "events", "errors", "coordination", "policies", "workflow", "prompts",
+        "capabilities", "upstream", "engine", "ledger", "meter", "tools", "channel",
+    },
+    "engines": {"run", "errors", "policies", "engine", "massgen_engine"},
     "engine": {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
         "policies", "tools", "presentation", "formats", "aside", "channel", "meter", "caching",
@@ -56,7 +61,7 @@ ALLOWED = {
     "doctor": {"errors"},
     "config": {
         "run", "turn", "errors", "upstream", "scripted", "policies", "background",
-        "capabilities", "prices", "spelling",
+        "capabilities", "prices", "spelling", "massgen_engine",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -88,7 +93,7 @@ ONLY_IN = {
     "uvicorn": {"massgen_compat.cli.server", "massgen_compat.cli.heads"},
     "httpx": set[str](),
     "httpx2": set[str](),
-    "asyncio": {"massgen_compat.cli.heads"},
+    "asyncio": {"massgen_compat.cli.heads", "massgen_compat.massgen_engine.orchestration"},
     "massgen": set[str](),
     "opentelemetry": {"massgen_compat.telemetry"},
 }

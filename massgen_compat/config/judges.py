@@ -98,10 +98,3 @@ def judge_memory(node: Node, _agent: AgentOutline | None) -> tuple[Level, str] |
     if asks(node) and "persistent_memory" in node.fields and asks(node.fields["persistent_memory"]):
         return NEEDS_MASSGEN, "agents remember earlier runs in a database"
     return None
-
-
-def judge_engine(node: Node, _agent: AgentOutline | None) -> tuple[Level, str] | None:
-    """`local` is the one engine of this version."""
-    if node.value == "massgen":
-        return ERROR, "`engine: massgen` is not available in this version; only `local` is"
-    return None

@@ -28,7 +28,6 @@ from massgen_compat.config.judges import (
     judge_answer_cap,
     judge_backend_type,
     judge_coordination_mode,
-    judge_engine,
     judge_hosted_tool,
     judge_memory,
     judge_scripted_only,
@@ -292,7 +291,7 @@ _OWN: Final = {
         "whether requests carry a key for the provider's prompt cache; unset: at OpenAI",
         "prompt_cache_key",
     ),
-    "engine": Row(HONOURED, "what executes a run", judge_engine),
+    **_rows(HONOURED, "what executes a run: this library, or MassGen itself", "engine"),
     **_rows(HONOURED, "who goes on with the results of client tools", "tool_rounds"),
     **_rows(
         HONOURED,

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from massgen_compat.config.findings import Finding, find
+from massgen_compat.config.massgen import chosen_engine, on_massgen
 from massgen_compat.config.outline import Outline, read_outline
 from massgen_compat.config.team import build_team
 from massgen_compat.config.tree import MAX_CHARACTERS, Node, read_tree
 from massgen_compat.errors import ConfigError, EngineUnavailable
-from massgen_compat.run import Team
+from massgen_compat.run import EngineName, Team
 
 MAX_NAMED: Final = 5
 """Keys that an error names; ``check`` names all."""
@@ -34,15 +35,18 @@ class Reading:
     tree: Node
     outline: Outline
     findings: tuple[Finding, ...]
+    engine: EngineName = "local"
 
 
-def load(path: Path | str, env: Mapping[str, str]) -> Config:
+def load(path: Path | str, env: Mapping[str, str], *, engine: EngineName | None = None) -> Config:
     """Read one MassGen YAML file; variables come from ``env``.
+
+    ``engine`` overrides the file's own choice.
 
     Raises ``ConfigError``, with the file as it was named, and the line and key where there is one;
     ``EngineUnavailable`` if it needs MassGen itself.
     """
-    return parse(read_file(path), env, str(path))
+    return parse(read_file(path), env, str(path), engine=engine)
 
 
 def read_file(path: Path | str) -> str:
@@ -62,21 +66,25 @@ def read_file(path: Path | str) -> str:
         raise ConfigError("is not UTF-8 text", where=f"{path}:{line}") from None
 
 
-def parse(text: str, env: Mapping[str, str], where: str) -> Config:
+def parse(
+    text: str, env: Mapping[str, str], where: str, *, engine: EngineName | None = None
+) -> Config:
     """The ``Config`` of YAML text; ``where`` names the file, and the team by its stem.
 
     Raises as ``load`` does. The team never holds what a finding calls unavailable.
     """
-    reading = read_config(text, where)
+    reading = read_config(text, where, engine=engine)
     refuse_unavailable(reading.findings, where)
-    return Config(build_team(reading.tree, env, where), reading.findings)
+    return Config(build_team(reading.tree, env, where, reading.engine), reading.findings)
 
 
-def read_config(text: str, where: str) -> Reading:
+def read_config(text: str, where: str, *, engine: EngineName | None = None) -> Reading:
     """YAML text with its findings. Raises ``ConfigError`` for text that is no YAML mapping."""
     tree = read_tree(text, where)
     outline = read_outline(tree, where)
-    return Reading(tree, outline, find(tree, outline))
+    chosen = engine or chosen_engine(tree)
+    found = find(tree, outline)
+    return Reading(tree, outline, on_massgen(found, tree) if chosen == "massgen" else found, chosen)
 
 
 def refuse_unavailable(findings: Sequence[Finding], where: str) -> None:
@@ -90,8 +98,9 @@ def refuse_unavailable(findings: Sequence[Finding], where: str) -> None:
         named = ", ".join(f"`{each.key}` (line {each.line})" for each in needing[:MAX_NAMED])
         more = f" and {len(needing) - MAX_NAMED} more" if len(needing) > MAX_NAMED else ""
         raise EngineUnavailable(
-            f"needs MassGen itself: {named}{more}. Change or remove them, or run this "
-            "config with MassGen; `massgen-compat check` explains every key.",
+            f"needs MassGen itself: {named}{more}. Change or remove them, or let MassGen run this "
+            "team with `massgen_compat: {engine: massgen}`, which needs "
+            "pip install 'massgen-compat[massgen]'; `massgen-compat check` explains every key.",
             where=where,
             key=needing[0].key,
         )

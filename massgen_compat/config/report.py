@@ -14,10 +14,14 @@ from massgen_compat.config.loader import Reading, read_config, read_file, refuse
 from massgen_compat.config.outline import AgentOutline, Outline
 from massgen_compat.config.team import build_team
 from massgen_compat.errors import ConfigError, EngineUnavailable
-from massgen_compat.policies import named
+from massgen_compat.massgen_engine.fitness import problems as massgen_problems
+from massgen_compat.massgen_engine.versions import installed, refusal
+from massgen_compat.policies import DEFAULT, Policy, named
+from massgen_compat.policies import resolve as resolve_policy
 from massgen_compat.policies.report import changes
 from massgen_compat.prices import Quote, quote, without_price
-from massgen_compat.run import Team
+from massgen_compat.run import Agent, EngineName, Team
+from massgen_compat.upstream.backends import BACKENDS
 from massgen_compat.upstream.backends import resolve as resolve_backend
 
 Verdict: TypeAlias = Literal["ok", "needs_massgen", "error"]
@@ -30,7 +34,7 @@ _TITLES: Final[Mapping[Level, str]] = {
 }
 _VERDICTS: Final[Mapping[Verdict, str]] = {
     "ok": "ok, can be served",
-    "needs_massgen": "cannot be served: it needs MassGen itself",
+    "needs_massgen": "needs MassGen itself: can be served with `engine: massgen`",
     "error": "cannot be served: it has an error",
 }
 
@@ -41,7 +45,8 @@ class CheckReport:
 
     ``outline`` is ``None`` where the file could not be read as YAML. ``missing`` says what the
     environment lacks for serving it: the file itself is none the worse for that. ``prices`` are
-    those of the agents, where the file can be loaded; ``None`` is an unknown one.
+    those of the agents, where the file can be loaded; ``None`` is an unknown one. ``engine`` is the
+    one that the file needs: its own choice, or ``massgen`` where a key leaves no other.
     """
 
     file: str
@@ -51,10 +56,11 @@ class CheckReport:
     error: str | None
     missing: tuple[str, ...] = ()
     prices: tuple[str | None, ...] = ()
+    engine: EngineName = "local"
 
     @property
     def ok(self) -> bool:
-        """Whether the local engine can run this config."""
+        """Whether this config can be served as it is."""
         return self.verdict == "ok"
 
     @property
@@ -77,6 +83,7 @@ class CheckReport:
             "error": self.error,
             "missing": self.missing,
             "model": self.outline.model if self.outline else None,
+            "engine": self.engine,
             "agents": [asdict(agent) for agent in agents],
             "prices": self.prices,
             "counts": self.counts,
@@ -114,6 +121,7 @@ def check_text(text: str, env: Mapping[str, str], where: str) -> CheckReport:
         error=problems[0].message if problems else None,
         missing=_missing(team, reading.outline, env, quotes) if team and not problems else (),
         prices=tuple(quoted and str(quoted) for quoted in quotes),
+        engine="massgen" if needs_massgen else reading.engine,
     )
 
 
@@ -126,9 +134,12 @@ def _missing(
 ) -> tuple[str, ...]:
     """What would keep the team from being served: keys, URLs, and prices for ``max_cost``."""
     lacking: list[str] = []
+    on_massgen = team.settings.engine == "massgen"
+    if on_massgen and (unavailable := refusal(installed())):
+        lacking.append(unavailable)
     for agent in team.agents:
         try:
-            if agent.backend.type != "scripted":
+            if agent.backend.type in BACKENDS or not (on_massgen or _is_scripted(agent)):
                 resolve_backend(agent.backend, env)
         except ConfigError as error:
             lacking.append(f"agent {agent.id!r}: {error.message}")
@@ -139,6 +150,10 @@ def _missing(
             if quoted is None
         ]
     return tuple(lacking)
+
+
+def _is_scripted(agent: Agent) -> bool:
+    return agent.backend.type == "scripted"
 
 
 def _failed(where: str, error: ConfigError) -> CheckReport:
@@ -158,10 +173,18 @@ def _problems(
     except ConfigError as error:
         return [error], None
     try:
-        team = build_team(reading.tree, env, where)
+        team = build_team(reading.tree, env, where, reading.engine)
     except ConfigError as error:
         problems.append(error)
+    if team is not None and reading.engine == "massgen":
+        problems += [ConfigError(each, where=where) for each in massgen_problems(team, _policy_of)]
     return problems, team
+
+
+def _policy_of(agent: Agent) -> Policy:
+    """The agent's policy; one that is not the library's own is not known here."""
+    found = named(agent.policy) if agent.policy else resolve_policy(agent.model)
+    return found or DEFAULT
 
 
 def _with_problem(findings: tuple[Finding, ...], problem: ConfigError) -> tuple[Finding, ...]:
@@ -182,6 +205,7 @@ def _lines(report: CheckReport) -> Iterator[str]:
         yield f"  {report.error}"
     if report.outline:
         yield f"model: {report.outline.model}"
+        yield f"engine: {report.engine}{_why(report)}"
         yield "agents:"
         rows = [_agent_row(agent) for agent in report.outline.agents]
         yield from _columns(rows or [("none",)])
@@ -198,6 +222,16 @@ def _lines(report: CheckReport) -> Iterator[str]:
         if report.counts[level]:
             yield f"{title}: {report.counts[level]}"
             yield from _columns(_grouped(f for f in report.findings if f.level == level))
+
+
+def _why(report: CheckReport) -> str:
+    """Why the file needs the engine that it needs."""
+    if report.verdict != "needs_massgen":
+        return ""
+    keys = dict.fromkeys(
+        _INDEX.sub("[]", each.key) for each in report.findings if each.level == NEEDS_MASSGEN
+    )
+    return f", for {', '.join(keys)}; say so with `massgen_compat: {{engine: massgen}}`"
 
 
 def _agent_row(agent: AgentOutline) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from massgen_compat.config.escalation import escalation
 from massgen_compat.config.fields import Fields
 from massgen_compat.config.judges import SENSITIVITIES
 from massgen_compat.config.keys import PARAMETERS
+from massgen_compat.config.massgen import massgen_view
 from massgen_compat.config.outline import APIS, DEFAULT_MODELS, MASSGEN_TYPES, agent_nodes
 from massgen_compat.config.prices import prices
 from massgen_compat.config.tree import Node
@@ -21,6 +22,7 @@ from massgen_compat.run import (
     Agent,
     Api,
     Backend,
+    EngineName,
     Limits,
     Strategy,
     StreamTurns,
@@ -43,8 +45,10 @@ NOVELTIES: Final = ("lenient", "balanced", "strict")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def build_team(tree: Node, env: Mapping[str, str], where: str) -> Team:
-    """The team that a config describes.
+def build_team(
+    tree: Node, env: Mapping[str, str], where: str, engine: EngineName = "local"
+) -> Team:
+    """The team that a config describes, to be run by that engine.
 
     ``${NAME}`` is expanded from ``env`` in the values of ``backend``, and nowhere else: the rest
     is text for models. Raises ``ConfigError`` for a value of a wrong type, an unknown choice, a
@@ -63,6 +67,8 @@ def build_team(tree: Node, env: Mapping[str, str], where: str) -> Team:
         background_agent=background_agent(own, [agent.id for agent in agents]),
         background_rules=background_rules(own),
         prices=prices(own, [agent.model for agent in agents]),
+        engine=engine,
+        massgen=massgen_view(tree, env) if engine == "massgen" else None,
     )
     first = escalation(own, [agent.id for agent in agents])
     try:

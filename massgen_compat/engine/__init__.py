@@ -9,11 +9,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, cast
 
 import anyio
+from anyio.abc import TaskGroup
 
 from massgen_compat.channel import Channel
 from massgen_compat.coordination import Rules
 from massgen_compat.engine.driver import Driver
 from massgen_compat.engine.listening import Equipment
+from massgen_compat.errors import MassGenError
 from massgen_compat.events import RunEvent
 from massgen_compat.message import NamedTool
 from massgen_compat.meter import Cost, stated_cost
@@ -129,13 +131,32 @@ class LocalEngine:
             equipment=Equipment(models, policies, costs),
             events=events,
         )
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(driver.drive)
-                yield _Events(events, driver)
-                tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            raise _only(group) from None
+        async with running(driver, events) as stream:
+            yield stream
+
+
+class Drives(Protocol):
+    """Executes one run in a task; ``error`` is how it ended, where it has no result."""
+
+    error: MassGenError | None
+
+    async def drive(self, tasks: TaskGroup, /) -> None:
+        """Run to the end. What goes on beside it are tasks of that group."""
+        ...
+
+
+@asynccontextmanager
+async def running(
+    driver: Drives, events: Channel[RunEvent]
+) -> AsyncGenerator[AsyncIterator[RunEvent]]:
+    """The events of a run that goes on for as long as the context is open."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(driver.drive, tasks)
+            yield _Events(events, driver)
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _only(group) from None
 
 
 def _only(error: BaseException) -> BaseException:
@@ -147,7 +168,7 @@ def _only(error: BaseException) -> BaseException:
 
 
 class _Events(AsyncIterator[RunEvent]):
-    def __init__(self, events: Channel[RunEvent], driver: Driver) -> None:
+    def __init__(self, events: Channel[RunEvent], driver: Drives) -> None:
         self._events = events
         self._driver = driver
 

@@ -150,7 +150,7 @@ class Driver:
         self._first = begin(rules)
         self._state = self._first.state
 
-    async def drive(self) -> None:
+    async def drive(self, _: TaskGroup, /) -> None:
         """Run to the end; the outcome is the last event, or ``error``."""
         try:
             agents = tuple(agent.id for agent in self._team.agents)

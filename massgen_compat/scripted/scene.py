@@ -1,7 +1,8 @@
 """What a scripted model sees of a turn: its place in the run, the question, the answers. Pure.
 
 Everything is read from the conversation itself, so that a scripted model keeps no state: the round
-from the heading of the briefing (``Phase.heading``), the attempt from the replies after it.
+from the heading of the briefing (``Phase.heading``), the attempt from the replies after it. What
+MassGen itself tells its agents is understood, too.
 """
 
 import re
@@ -12,6 +13,15 @@ from massgen_compat.message import Message, Text, Tool
 from massgen_compat.turn import Phase
 
 _HEADING = re.compile(r"^## Round (\d{1,6}): (draft|evaluate|present)\r?$", re.MULTILINE)
+_MASSGEN = re.compile(
+    r"<CURRENT ANSWERS from the agents>\s*(?P<none>\(no answers available yet\))?"
+    r"|(?P<present>^All answers provided during coordination:)",
+    re.MULTILINE,
+)
+_MASSGEN_QUOTED = re.compile(
+    r"^<(agent\d+)\.\d+> (.*?) <end of \1\.\d+>$", re.MULTILINE | re.DOTALL
+)
+_MASSGEN_TASK = re.compile(r"<ORIGINAL MESSAGE>\s*(.*?)\s*<END OF ORIGINAL MESSAGE>", re.DOTALL)
 _QUOTED = re.compile(r"^(={8,}) (\S+) \1\n(.*?)\n\1 end of \2 \1$", re.MULTILINE | re.DOTALL)
 
 
@@ -56,7 +66,7 @@ def read_scene(
     """
     briefing = _find_briefing(messages)
     if briefing is None:
-        phase = phase or _phase_of(tools)
+        phase = phase or _massgen_phase(messages) or _phase_of(tools)
     else:
         phase = phase or briefing.phase
         number = briefing.round if number is None else number
@@ -65,7 +75,9 @@ def read_scene(
         round=number,
         attempt=_attempt(messages, briefing, phase),
         question=_question(messages, briefing),
-        answers=() if briefing is None else _answers(messages[briefing.message]),
+        answers=_massgen_answers(messages)
+        if briefing is None
+        else _answers(messages[briefing.message]),
         tools=tuple(tools),
         prompt_tokens=(sum(map(_size, messages)) + 3) // 4,
     )
@@ -78,6 +90,32 @@ def workflow_tool(tools: Sequence[Tool], name: str) -> Tool | None:
     """
     found = [tool for tool in tools if tool.name == name or tool.name.endswith(f"_{name}")]
     return max(found, key=lambda tool: len(tool.name), default=None)
+
+
+def _massgen_phase(messages: Sequence[Message]) -> Phase | None:
+    """The phase by MassGen's own words to an agent, in the last message that has them."""
+    for message in reversed(messages):
+        found = _MASSGEN.search(message.text) if message.role == "user" else None
+        if found is not None:
+            if found["present"]:
+                return Phase.PRESENT
+            return Phase.DRAFT if found["none"] else Phase.EVALUATE
+    return None
+
+
+def _massgen_task(messages: Sequence[Message]) -> str | None:
+    found = (_MASSGEN_TASK.search(each.text) for each in messages if each.role == "user")
+    return next((match[1] for match in found if match), None)
+
+
+def _massgen_answers(messages: Sequence[Message]) -> tuple[tuple[str, str], ...]:
+    quoted = (
+        m.groups()
+        for each in messages
+        if each.role == "user"
+        for m in _MASSGEN_QUOTED.finditer(each.text)
+    )
+    return tuple((label, text) for label, text in quoted)
 
 
 def _phase_of(tools: Sequence[Tool]) -> Phase:
@@ -126,6 +164,8 @@ def _last_user(messages: Sequence[Message], end: int) -> int:
 def _question(messages: Sequence[Message], briefing: _Briefing | None) -> str:
     """The user's last words before the briefing."""
     end = len(messages)
+    if briefing is None and (task := _massgen_task(messages)):
+        return task
     if briefing is not None:
         before = messages[briefing.message].content[: briefing.part]
         if text := "".join(part.text for part in before if isinstance(part, Text)).strip():

@@ -7,8 +7,14 @@ the versions that are supported, so neither is imported.
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -25,7 +31,7 @@ from massgen_compat.message import has_many_parts
 from massgen_compat.policies import DEFAULT, Policy
 from massgen_compat.policies.request import Shaped, shape
 from massgen_compat.run import Agent, Api
-from massgen_compat.turn import ModelClient, TurnEvent, TurnRequest
+from massgen_compat.turn import TurnEvent, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.backends import Endpoint, resolve, takes_cache_key, takes_custom_tools
 from massgen_compat.upstream.failures import failure, retry_after
@@ -88,12 +94,38 @@ class OpenAIModelClient:
             finally:
                 await leave(response, chunks)
 
+    @asynccontextmanager
+    async def exchange(
+        self, request: TurnRequest, body: Mapping[str, Any]
+    ) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """Send a body that somebody else wrote; the bytes of the streamed reply.
+
+        Of ``request`` count the headers and the timeouts. Leaving the context aborts the call.
+        Raises as ``ModelClient.stream``, until the reply begins (from then on: ``receive``).
+        """
+        async with AsyncExitStack() as stack:
+            with self._mapped():
+                shaped = self._without_refused_effort(Shaped(body=dict(body), effort=None))
+                try:
+                    response = await self._send(stack, request, shaped.body)
+                except openai.BadRequestError as error:
+                    if not self._refuses_effort(error, shaped.body):
+                        raise
+                    self._effortless.add(self._agent.model)
+                    shaped = self._without_refused_effort(shaped)
+                    response = await self._send(stack, request, shaped.body)
+            chunks = response.iter_bytes()
+            try:
+                yield chunks
+            finally:
+                await leave(response, chunks)
+
     async def _open(
         self, stack: AsyncExitStack, request: TurnRequest
     ) -> tuple[OpenResponse, Shaped]:
         """Send the request; the response, and the request as it was accepted."""
         shaped = await self._written(request)
-        try:
+        with self._mapped():
             try:
                 return await self._send(stack, request, shaped.body), shaped
             except openai.BadRequestError as error:
@@ -108,6 +140,12 @@ class OpenAIModelClient:
                 else:
                     raise
                 return await self._send(stack, request, shaped.body), shaped
+
+    @contextmanager
+    def _mapped(self) -> Generator[None]:
+        """Errors of the SDK and of its HTTP library as those of this library."""
+        try:
+            yield
         except openai.OpenAIError as error:
             if isinstance(error, openai.APIStatusError) and error.status_code in _GATEWAY_TIMEOUTS:
                 self._streaming.add(self._agent.model)
@@ -281,7 +319,7 @@ class Connections:
         self._max_connections = max_connections
         self._open: dict[tuple[object, Endpoint], _Connection] = {}
 
-    def connect(self, agent: Agent) -> ModelClient:
+    def connect(self, agent: Agent) -> OpenAIModelClient:
         """The agent's model; has to be called in an event loop. Raises ``ConfigError``."""
         endpoint = resolve(agent.backend, self._env)
         place = (current_token(), endpoint)

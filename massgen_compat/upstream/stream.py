@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import anyio
 
-from massgen_compat.errors import UpstreamMalformed, UpstreamTimeout
+from massgen_compat.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout
 from massgen_compat.policies.request import Shaped
 from massgen_compat.turn import Reply, TurnEvent
 from massgen_compat.upstream.freeform import Unwrapper
@@ -72,15 +72,26 @@ class EventStream(AsyncIterator[TurnEvent]):
     async def _receive(self) -> bytes | None:
         """The next bytes, or ``None`` at the end."""
         try:
-            return await anext(self._chunks, None)
-        except Exception as error:
-            # Bytes come straight from the HTTP library, and so do its errors; it is httpx or
-            # httpx2, so they cannot be named here. Both call the base of their timeouts the same.
+            return await receive(self._chunks)
+        except UpstreamError:
             if self._reader.complete:
                 return None
-            if any(kind.__name__ == "TimeoutException" for kind in type(error).__mro__):
-                raise UpstreamTimeout("the provider stopped answering") from error
-            raise UpstreamMalformed("the connection broke in the middle of the reply") from error
+            raise
+
+
+async def receive(chunks: AsyncIterator[bytes]) -> bytes | None:
+    """The next bytes of a body, or ``None`` at its end.
+
+    Raises ``UpstreamTimeout``, or ``UpstreamMalformed`` for a connection that broke.
+    """
+    try:
+        return await anext(chunks, None)
+    except Exception as error:
+        # Bytes come straight from the HTTP library, and so do its errors; it is httpx or
+        # httpx2, so they cannot be named here. Both call the base of their timeouts the same.
+        if any(kind.__name__ == "TimeoutException" for kind in type(error).__mro__):
+            raise UpstreamTimeout("the provider stopped answering") from error
+        raise UpstreamMalformed("the connection broke in the middle of the reply") from error
 
 
 async def leave(response: OpenResponse, chunks: AsyncIterator[bytes]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from massgen_compat.config import Finding, check_text, parse
 from massgen_compat.config.judges import SENSITIVITIES
 from massgen_compat.config.keys import PARAMETERS, SECTIONS
-from massgen_compat.errors import ConfigError, EngineUnavailable
+from massgen_compat.errors import EngineUnavailable
 from massgen_compat.prompts import STANDARDS
 
 
@@ -155,7 +155,7 @@ class Global:
             "ignored",
         ),
         Global("massgen_compat: {engine: local}", "massgen_compat.engine", "honoured"),
-        Global("massgen_compat: {engine: massgen}", "massgen_compat.engine", "error"),
+        Global("massgen_compat: {engine: massgen}", "massgen_compat.engine", "honoured"),
         Global("num_agents: 3", "num_agents", "error", "MassGen's first config format"),
     ],
     ids=lambda case: case.text,
@@ -166,20 +166,8 @@ def test_a_key_of_a_team_means(case: Global) -> None:
     assert finding.line == 1
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "engine: massgen",
-    ],
-)
-def test_what_this_version_does_not_have_is_refused(setting: str) -> None:
-    text = f"agent: {{backend: {{type: openai}}}}\nmassgen_compat: {{{setting}}}"
-    with pytest.raises(ConfigError, match="not available in this version"):
-        parse(text, {}, "team.yaml")
-
-
 @pytest.mark.parametrize("setting", ["engine: null", "limits: {max_cost: null}"])
-def test_what_this_version_does_not_have_can_be_left_unset(setting: str) -> None:
+def test_what_is_null_is_unset(setting: str) -> None:
     text = f"agent: {{backend: {{type: openai}}}}\nmassgen_compat: {{{setting}}}"
     assert parse(text, {}, "team.yaml").team.name == "team"
 

@@ -39,6 +39,7 @@ def test_a_report_for_a_terminal() -> None:
     assert check_text(TEXT, ENV, "team.yaml").text().splitlines() == [
         "team.yaml: ok, can be served",
         "model: pair",
+        "engine: local",
         "agents:",
         "  ada  openai  gpt-5.2   responses  policy gpt-5.2  takes text, image, file",
         "  ben  groq    ${MODEL}  chat       policy default",
@@ -71,6 +72,7 @@ def test_a_report_as_json() -> None:
         "error": None,
         "missing": [NO_KEY],
         "model": "pair",
+        "engine": "local",
         "agents": [
             {
                 "id": "ada",

@@ -1,0 +1,55 @@
+"""``MassGenEngine``: an ``Engine`` whose runs are executed by the real MassGen. A thin shell.
+
+The rules of the run are MassGen's. What this adds is around them: events as they happen, the
+client's conversation, model policies, limits, errors, and an end that leaves nothing behind.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import sniffio
+
+from massgen_compat.channel import Channel
+from massgen_compat.engine import EVENT_BUFFER, running
+from massgen_compat.errors import EngineUnavailable
+from massgen_compat.events import RunEvent
+from massgen_compat.massgen_engine.drive import Drive, Equipment
+from massgen_compat.massgen_engine.package import load
+from massgen_compat.meter import Cost, stated_cost
+from massgen_compat.policies import DEFAULT, Policy
+from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
+from massgen_compat.upstream.client import OpenAIModelClient
+
+
+class MassGenEngine:
+    """Runs teams with the real MassGen. Making one imports the package, which takes seconds.
+
+    ``connect`` gives the model behind an agent, ``policy_of`` its policy, ``cost_of`` what its
+    calls cost, ``env`` the providers' keys. Raises ``EngineUnavailable`` where there is no
+    supported ``massgen``.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[Agent], OpenAIModelClient],
+        policy_of: Callable[[Agent], Policy] = lambda _: DEFAULT,
+        cost_of: Callable[[Agent, TeamSettings], Cost | None] = stated_cost,
+        *,
+        env: Mapping[str, str],
+    ) -> None:
+        self._equipment = Equipment(load(), connect, policy_of, cost_of, env)
+
+    @asynccontextmanager
+    async def stream(
+        self, team: Team, request: RunRequest, *, run_id: str
+    ) -> AsyncGenerator[AsyncIterator[RunEvent]]:
+        """See ``Engine.stream``. Raises ``EngineUnavailable`` outside of asyncio."""
+        if sniffio.current_async_library() != "asyncio":
+            raise EngineUnavailable(
+                "MassGen runs on asyncio only: serve this team from an asyncio event loop, or "
+                "without `engine: massgen`"
+            )
+        events = Channel[RunEvent](EVENT_BUFFER)
+        drive = Drive(self._equipment, team, request, run_id=run_id, events=events)
+        async with running(drive, events) as stream:
+            yield stream
