@@ -7,6 +7,7 @@ goes on without yielding, so what it reads from has to be bounded.
 """
 
 from collections import deque
+from math import inf
 from typing import Generic, TypeVar
 
 import anyio
@@ -36,12 +37,12 @@ class Bell:
 
 
 class Channel(Generic[Item]):
-    """A queue of at most ``room`` items; who sends more waits."""
+    """A queue of at most ``room`` items; who sends more waits, until it is ``widened``."""
 
     __slots__ = ("_arrived", "_closed", "_items", "_room", "_taken")
 
     def __init__(self, room: int) -> None:
-        self._room = room
+        self._room: float = room
         self._items: deque[Item] = deque()
         self._arrived = Bell()
         self._taken = Bell()
@@ -63,6 +64,11 @@ class Channel(Generic[Item]):
         item = self._items.popleft()
         self._taken.ring()
         return item
+
+    def widen(self) -> None:
+        """Let nobody wait any more: whoever sends has little left to say."""
+        self._room = inf
+        self._taken.ring()
 
     def close(self) -> None:
         """There is no more."""

@@ -48,6 +48,20 @@ async def test_several_senders_share_the_room() -> None:
 
 
 @pytest.mark.anyio
+async def test_nobody_waits_once_it_is_widened() -> None:
+    channel = Channel[int](1)
+    await channel.send(0)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(channel.send, 1)
+            await anyio.wait_all_tasks_blocked()
+            channel.widen()
+        for number in range(2, 100):
+            await channel.send(number)
+    assert [await channel.receive() for _ in range(100)] == list(range(100))
+
+
+@pytest.mark.anyio
 async def test_a_bell_wakes_all_that_wait_and_nobody_who_comes_later() -> None:
     bell, woken = Bell(), list[int]()
 

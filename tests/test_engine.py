@@ -34,7 +34,7 @@ from massgen_compat.events import (
 )
 from massgen_compat.message import ToolCall
 from massgen_compat.result import RunResult, Usage
-from massgen_compat.run import Agent, Limits, RunRequest, Team, TeamSettings
+from massgen_compat.run import Agent, Limits, RunRequest, Team, TeamSettings, Trace
 from massgen_compat.turn import ModelClient, Phase, Reply, TextPiece, TurnEvent, TurnRequest
 from tests.fakes import QUESTION, Model, agreeable, answer, failing, say, vote
 
@@ -385,6 +385,41 @@ def test_at_the_deadline_the_best_answer_so_far_is_the_answer() -> None:
 
     result = trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
     assert (result.content, result.limited_by) == ("draft of a", "deadline_seconds")
+
+
+@pytest.mark.parametrize("trace", ["status", "full"])
+def test_a_reader_that_stalls_does_not_keep_its_run_alive_beyond_the_deadline(
+    trace: Trace,
+) -> None:
+    """Neither the presenter's call nor that of a draft whose text is shown."""
+
+    def endless(request: TurnRequest) -> list[TurnEvent]:
+        return say(*["x"] * 10_000) if request.phase is phase else agreeable(request)
+
+    phase = Phase.DRAFT if trace == "full" else Phase.PRESENT
+
+    async def main() -> list[RunEvent]:
+        model = Model(endless)
+        settings = TeamSettings(limits=Limits(deadline_seconds=60), trace=trace)
+        team = team_of("a", "b", settings=settings)
+        models = {"a": model, "b": Model()}
+        heard: list[RunEvent] = []
+        async with engine_of(models).stream(team, QUESTION, run_id="r") as events:
+            async for event in events:
+                heard.append(event)
+                if isinstance(event, MessageText | AgentText) and not model.aborted:
+                    await anyio.sleep(61)
+                    assert (model.open, model.aborted) == (0, 1)
+            return heard
+
+    heard = trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    result = result_of(heard)
+    assert result.limited_by == "deadline_seconds"
+    if phase is Phase.PRESENT:
+        assert result.messages[0].finish_reason == "length"
+        assert result.content == "".join(e.text for e in heard if isinstance(e, MessageText))
+    else:
+        assert result.content == "draft of b"
 
 
 def test_once_a_majority_agrees_stragglers_get_the_grace_period_and_no_more() -> None:

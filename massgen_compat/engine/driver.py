@@ -29,6 +29,7 @@ from massgen_compat.coordination import (
     RepairMessages,
     Replied,
     Rules,
+    RunTimer,
     Signal,
     Stage,
     StartTimer,
@@ -312,6 +313,8 @@ class Driver:
 
     async def _time(self, timer: Timer, seconds: float) -> None:
         await anyio.sleep(seconds)
+        if isinstance(timer, RunTimer):  # the run ends then, also where nobody reads what it says
+            self._events.widen()
         await self._signals.send(Elapsed(timer))
 
     async def _present(self, request: TurnRequest, scope: anyio.CancelScope) -> None:
