@@ -41,6 +41,11 @@ def told(client: socket.socket, pieces: Iterable[bytes]) -> bytes:
     return said
 
 
+def send_for_ever(client: socket.socket, piece: bytes) -> None:
+    while True:
+        client.sendall(piece)
+
+
 def reply_of(said: bytes) -> tuple[int, dict[str, Any]]:
     head, _, body = said.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)["error"]
@@ -119,6 +124,97 @@ def test_a_slow_run_is_none_of_the_heads_business() -> None:
             slow.sendall(head + QUESTION[:5])
             assert exchange(url) == b""  # another connection outlasts its time meanwhile
             assert told(slow, [QUESTION[5:]]).startswith(b"HTTP/1.1 200")
+
+
+KEY = "a-key-of-this-server"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+BETWEEN = {
+    "a trailer without an end": b"0\r\na: ",
+    "trailers without an end": b"0\r\n",
+    "an extension of a chunk without an end": b"2;a=",
+}
+
+
+@pytest.mark.parametrize("key", [KEY, ""], ids=["with a key", "without a key"])
+@pytest.mark.parametrize("begin", BETWEEN.values(), ids=BETWEEN)
+def test_what_is_no_body_does_not_pile_up_behind_it(begin: bytes, key: str) -> None:
+    """No app sees it, and httptools keeps it all."""
+    model = Model()
+    endless = b"a: b\r\n" * 10_000 if begin == b"0\r\n" else b"x" * 65536
+    authorization = b"Authorization: Bearer %s\r\n" % key.encode() if key else b""
+    with serving(create_app(massgen_of({"a": model}), api_keys=[KEY])) as url:
+        said = exchange(url, REQUEST, authorization, CHUNKED, begin, *[endless] * 4)
+    assert said[:12] in ({b"", b"HTTP/1.1 401"} if not key else {b""})
+    assert not model.requests
+
+
+def test_trailers_of_a_body_are_passed_over() -> None:
+    body = b"%x\r\n%s\r\n0\r\nDigest: abc\r\n\r\n" % (len(QUESTION), QUESTION)
+    with serving(create_app(massgen_of({"a": Model()}))) as url:
+        said = exchange(url, REQUEST, b"Connection: close\r\n", CHUNKED, body)
+    assert said.startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_in_chunks_without_an_end_is_too_large() -> None:
+    app = create_app(massgen_of({"a": Model()}), max_body_bytes=100_000)
+    chunk = b"10000\r\n%s\r\n" % (b" " * 65536)
+    with serving(app) as url:
+        said = exchange(url, REQUEST, b"Connection: close\r\n", CHUNKED, *[chunk] * 8)
+    status, error = reply_of(said)
+    assert (status, error["type"]) == (413, "invalid_request_error")
+
+
+def test_a_body_that_goes_on_after_its_answer_has_to_end_soon() -> None:
+    """The pieces come before uvicorn's own timeout for idle connections, and go on for ever."""
+    app = create_app(massgen_of({"a": Model()}), api_keys=[KEY])
+    with serving(app, http=Hasty) as url:
+        parts = urlsplit(url)
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as slow:
+            slow.sendall(REQUEST + b"Content-Length: 1000000000\r\n\r\n")
+            assert slow.recv(65536).startswith(b"HTTP/1.1 401")
+            with pytest.raises(ConnectionError):
+                send_for_ever(slow, b" " * 1000)
+
+
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+
+
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/models", b"/health", b"/nope"])
+def test_a_websocket_is_not_let_in(path: bytes) -> None:
+    """uvicorn takes it for the plain request that it is without a library for websockets."""
+    app = create_app(massgen_of({"a": Model()}), api_keys=[KEY])
+    nonce = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    with serving(app) as url:
+        parts = urlsplit(url)
+        with socket.create_connection(
+            (parts.hostname or "", parts.port or 0), timeout=20
+        ) as client:
+            client.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n%s%s\r\n" % (path, UPGRADE, nonce))
+            said = client.recv(65536)
+    assert said.startswith(b"HTTP/1.1 200" if path == b"/health" else b"HTTP/1.1 401")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("key", [KEY, ""], ids=["with a key", "without a key"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/health", "/nope"])
+async def test_a_server_that_has_websockets_gets_a_refusal_of_them(path: str, key: str) -> None:
+    app = create_app(massgen_of({"a": Model()}), api_keys=[KEY])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", b"Bearer " + key.encode())] if key else []
+    scope = {"type": "websocket", "path": path, "headers": headers}
+    scope |= {"extensions": {"websocket.http.response": {}}, "query_string": b""}
+    await app(scope, receive, send)
+    refused = {"websocket.close", "websocket.http.response.start", "websocket.http.response.body"}
+    assert sent
+    assert {each["type"] for each in sent} <= refused
+    assert key or path == "/health" or sent[0]["status"] == 401
 
 
 def test_a_body_that_does_not_go_on_is_told_so() -> None:
