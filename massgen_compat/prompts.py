@@ -164,13 +164,19 @@ def turn_messages(
     names: ToolNames,
     policy: Policy = DEFAULT,
     tools: Sequence[Tool] = (),
+    *,
+    runs: int = 0,
 ) -> tuple[Message, ...]:
-    """The messages of a turn that starts now: the stable part, then the briefing."""
+    """The messages of a turn that starts now: the stable part, then the briefing.
+
+    ``runs`` is the ``longest_run`` of the conversation: fences are longer.
+    """
     seat = next(seat for seat in state.seats if seat.agent == agent)
+    fence = fence_around(_to_quote(state), runs)
     if state.presenter == agent:
-        text = _present_briefing(team, state, seat, tools)
+        text = _present_briefing(team, state, seat, tools, fence)
     elif seat.phase is Phase.EVALUATE:
-        text = _evaluate_briefing(state, seat, names, policy)
+        text = _evaluate_briefing(state, seat, names, policy, fence)
     else:
         text = _draft_briefing(seat, names, policy)
     return say_to(stable, text)
@@ -187,7 +193,9 @@ def _draft_briefing(seat: Seat, names: ToolNames, policy: Policy) -> str:
     return f"{Phase.DRAFT.heading(seat.round)}\n\n{how}"
 
 
-def _evaluate_briefing(state: State, seat: Seat, names: ToolNames, policy: Policy) -> str:
+def _evaluate_briefing(
+    state: State, seat: Seat, names: ToolNames, policy: Policy, fence: str
+) -> str:
     options = [f"- `{names.vote}`: vote for the answer that serves the user best and say why."]
     if state.may_answer(seat):
         options.append(
@@ -195,7 +203,7 @@ def _evaluate_briefing(state: State, seat: Seat, names: ToolNames, policy: Polic
             "them. It replaces your current one, and everybody evaluates again."
         )
     parts = [
-        _quoted_answers(state, seat.agent),
+        _quoted_answers(state, seat.agent, fence),
         Phase.EVALUATE.heading(seat.round),
         _COMPARE,
         "\n".join(options),
@@ -231,11 +239,13 @@ Compare every answer above with the request: what is right, what is wrong, what 
 end the round with exactly one call:"""
 
 
-def _present_briefing(team: Team, state: State, seat: Seat, tools: Sequence[Tool]) -> str:
+def _present_briefing(
+    team: Team, state: State, seat: Seat, tools: Sequence[Tool], fence: str
+) -> str:
     parts = [Phase.PRESENT.heading(seat.round)]
     if state.winner is not None:
-        parts.insert(0, _quoted_answers(state, state.winner))
-        parts[1:1] = _quoted_votes(state)
+        parts.insert(0, _quoted_answers(state, state.winner, fence))
+        parts[1:1] = _quoted_votes(state, fence)
         chosen = label(state.rules, state.winner)
         basis = (
             "Combine the best of all the answers above into one."
@@ -260,15 +270,20 @@ completely by itself and does not mention agents, answers, rounds or votes."""
 
 
 def resumed_messages(
-    stable: Sequence[Message], tools: Sequence[Tool], decision: str | None = None
+    stable: Sequence[Message],
+    tools: Sequence[Tool],
+    decision: str | None = None,
+    *,
+    runs: int = 0,
 ) -> tuple[Message, ...]:
     """The messages of a presenter that goes on alone after the results of its tool calls.
 
-    ``decision`` is the draft that the team chose before the first of them, where it is known.
+    ``decision`` is the draft that the team chose before the first of them, where it is known;
+    ``runs`` as in ``turn_messages``.
     """
     parts = [Phase.PRESENT.heading(1), _RESUME, *([_CALL_OR_WRITE] if tools else []), _WRITE]
     if decision:
-        fence = fence_around([decision])
+        fence = fence_around([decision], runs)
         quoted = f"{fence} decision {fence}\n{decision}\n{fence} end {fence}"
         parts.insert(0, f"What the agents decided before your first call:\n\n{quoted}")
     return say_to(stable, "\n\n".join(parts))
@@ -299,10 +314,15 @@ _RESUME = (
 )
 
 
-def _quoted_answers(state: State, last: str) -> str:
+def _to_quote(state: State) -> Iterable[str]:
+    for seat in state.seats:
+        yield seat.answer or ""
+        yield seat.vote.reason if seat.vote else ""
+
+
+def _quoted_answers(state: State, last: str, fence: str) -> str:
     """All current answers in the agents' order, but the one of ``last`` at the end."""
     seats = sorted(state.answered, key=lambda seat: seat.agent == last)
-    fence = fence_around([seat.answer or "" for seat in seats])
     blocks = ["The current answers:"]
     for seat in seats:
         name = label(state.rules, seat.agent)
@@ -310,7 +330,7 @@ def _quoted_answers(state: State, last: str) -> str:
     return "\n\n".join(blocks)
 
 
-def _quoted_votes(state: State) -> list[str]:
+def _quoted_votes(state: State, fence: str) -> list[str]:
     votes = [
         (label(state.rules, seat.agent), label(state.rules, seat.vote.target), seat.vote.reason)
         for seat in state.seats
@@ -318,7 +338,6 @@ def _quoted_votes(state: State) -> list[str]:
     ]
     if not votes:
         return []
-    fence = fence_around([reason for _, _, reason in votes])
     blocks = ["The votes and their reasons:"]
     for voter, target, reason in votes:
         quoted = reason.strip()[:LONGEST_REASON]
@@ -326,11 +345,22 @@ def _quoted_votes(state: State) -> list[str]:
     return ["\n\n".join(blocks)]
 
 
-def fence_around(texts: Iterable[str]) -> str:
-    """A run of equal signs that is longer than any in the texts, so that none can close it."""
-    runs = (run for text in texts for run in _RUNS.finditer(text))
-    longest = max((run.end() - run.start() for run in runs), default=7)
-    return "=" * (longest + 1)
+def longest_run(messages: Iterable[Message]) -> int:
+    """The length of the longest run of equal signs in a conversation; 0 where all are below 8.
+
+    A tool's result can imitate an answer as well as an answer can imitate another.
+    """
+    texts = (part.text for each in messages for part in each.content if isinstance(part, Text))
+    return max(map(_run_in, texts), default=0)
+
+
+def fence_around(texts: Iterable[str], runs: int = 0) -> str:
+    """A run of equal signs that is longer than ``runs`` and any in the texts: none can close it."""
+    return "=" * (max(7, runs, *map(_run_in, texts)) + 1)
+
+
+def _run_in(text: str) -> int:
+    return max((run.end() - run.start() for run in _RUNS.finditer(text)), default=0)
 
 
 _RUNS: Final = re.compile("={8,}")

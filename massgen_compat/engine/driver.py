@@ -67,6 +67,7 @@ from massgen_compat.policies.request import stronger
 from massgen_compat.presentation import Presentation
 from massgen_compat.prompts import (
     conversation,
+    longest_run,
     resumed_messages,
     solo_conversation,
     turn_messages,
@@ -124,6 +125,7 @@ class Driver:
         self._watched = (request.trace or team.settings.trace) == "full"
         self._whole = whole_replies(team, watched=self._watched)
         self._names = ToolNames.beside(request.tools)
+        self._runs = longest_run(request.messages)
         self._resumed = resumed
         self._ledger = Ledger(team, equipment.costs)
         self._meter = Meter(team.settings.limits, equipment.costs)
@@ -263,12 +265,21 @@ class Driver:
         desk.text, desk.effort = "", None
         tools = self._request.tools
         if self._resumed:
-            desk.messages = resumed_messages(desk.stable, tools, self._request.decision)
+            desk.messages = resumed_messages(
+                desk.stable, tools, self._request.decision, runs=self._runs
+            )
         elif self._state.rules.solo:
             desk.messages = desk.stable
         else:
             desk.messages = turn_messages(
-                desk.stable, self._team, self._state, agent, self._names, policy, tools
+                desk.stable,
+                self._team,
+                self._state,
+                agent,
+                self._names,
+                policy,
+                tools,
+                runs=self._runs,
             )
 
     def _request_of(
