@@ -16,6 +16,7 @@ from massgen_compat.protocol.tools import (
     ToolName,
     WireFunction,
     WireToolChoice,
+    check_parameters,
 )
 from massgen_compat.protocol.wire import Wire, by_type
 
@@ -43,7 +44,8 @@ def as_tools(
 ) -> tuple[list[FunctionTool], WireToolChoice | None]:
     """The functions as tools, and the choice among them.
 
-    Raises ``InvalidRequest`` for a repeated name or the choice of an unknown function.
+    Raises ``InvalidRequest`` for a repeated name, a schema that is too large, or the choice of an
+    unknown function.
     """
     names = [function.name for function in functions]
     for index, name in enumerate(names):
@@ -53,6 +55,8 @@ def as_tools(
                 param=f"functions[{index}].name",
                 code="invalid_value",
             )
+    for index, function in enumerate(functions):
+        check_parameters(function.name, function.parameters, f"functions[{index}].parameters")
     tools = [FunctionTool(type="function", function=function) for function in functions]
     if not isinstance(call, NamedFunction):
         return tools, call

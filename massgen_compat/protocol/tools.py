@@ -1,6 +1,7 @@
 """The client's tools on the wire of Chat Completions: the shapes, and what they mean together."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Annotated, Any, Final, Literal, TypeAlias, cast
 
 from pydantic import ConfigDict, Field, Tag
@@ -16,8 +17,9 @@ MAX_DESCRIPTION: Final = 100_000
 
 MAX_PARAMETER_PARTS: Final = 10_000
 MAX_PARAMETER_DEPTH: Final = 64
-"""Objects and arrays in the schema of one tool, and levels of them. Every agent is sent each of
-them in every turn; OpenAI allows 5 000 properties."""
+MAX_PARAMETER_TEXT: Final = 1_000_000
+"""Objects and arrays in the schema of one tool, levels of them, and characters of names and texts.
+Every agent is sent each of them in every turn; OpenAI allows 5 000 properties."""
 
 ToolName: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")
@@ -160,13 +162,7 @@ def client_tools(
             if isinstance(wire, CustomTool)
             else _function(wire.function)
         )
-        if _is_too_large(tool.parameters):
-            raise InvalidRequest(
-                f"Invalid schema for function '{tool.name}': it has more than "
-                f"{MAX_PARAMETER_PARTS} parts, or more than {MAX_PARAMETER_DEPTH} levels.",
-                param=f"tools[{index}].function.parameters",
-                code="invalid_function_parameters",
-            )
+        check_parameters(tool.name, tool.parameters, f"tools[{index}].function.parameters")
         if tool.name in known:
             raise InvalidRequest(
                 f"Invalid value: the tool name '{tool.name}' is used twice.",
@@ -196,21 +192,30 @@ def _function(function: WireFunction) -> Tool:
     )
 
 
-def _is_too_large(schema: object) -> bool:
+def check_parameters(name: str, schema: object, at: str) -> None:
+    """Raise ``InvalidRequest`` for the schema of a tool, at this place, if it is too large."""
     level: list[object] = [schema]
-    parts = 0
+    parts = text = 0
     for _ in range(MAX_PARAMETER_DEPTH + 1):
+        text += sum(len(each) for each in level if isinstance(each, str))
         level = [each for each in level if isinstance(each, Mapping | list)]
         parts += len(level)
-        if not level or parts > MAX_PARAMETER_PARTS:
+        if not level or parts > MAX_PARAMETER_PARTS or text > MAX_PARAMETER_TEXT:
             break
         level = [part for each in level for part in _inside(each)]
-    return bool(level)
+    if level or text > MAX_PARAMETER_TEXT:
+        raise InvalidRequest(
+            f"Invalid schema for function '{name}': it has more than {MAX_PARAMETER_PARTS} parts, "
+            f"{MAX_PARAMETER_DEPTH} levels or {MAX_PARAMETER_TEXT} characters.",
+            param=at,
+            code="invalid_function_parameters",
+        )
 
 
 def _inside(part: object) -> Iterable[object]:
     if isinstance(part, Mapping):
-        return cast("Mapping[str, object]", part).values()
+        entries = cast("Mapping[str, object]", part)
+        return chain(entries, entries.values())
     return cast("list[object]", part)
 
 

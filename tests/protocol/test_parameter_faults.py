@@ -8,7 +8,12 @@ import pytest
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.protocol.chat import parse
 from massgen_compat.protocol.request import MAX_LOGIT_BIAS, MAX_MODEL
-from massgen_compat.protocol.tools import MAX_PARAMETER_DEPTH, MAX_PARAMETER_PARTS, MAX_TOOLS
+from massgen_compat.protocol.tools import (
+    MAX_PARAMETER_DEPTH,
+    MAX_PARAMETER_PARTS,
+    MAX_PARAMETER_TEXT,
+    MAX_TOOLS,
+)
 
 USER = {"role": "user", "content": "hi"}
 
@@ -28,6 +33,9 @@ TOO_LARGE: list[dict[str, Any]] = [
     nested(MAX_PARAMETER_DEPTH + 1),
     {"properties": {f"p{n}": {} for n in range(MAX_PARAMETER_PARTS)}},
     {"enum": [[]] * MAX_PARAMETER_PARTS},
+    {"enum": ["x" * 1000] * (MAX_PARAMETER_TEXT // 1000)},
+    {"properties": {"x" * MAX_PARAMETER_TEXT: {}}},
+    nested(MAX_PARAMETER_DEPTH) | {"description": "x" * MAX_PARAMETER_TEXT},
 ]
 
 
@@ -183,13 +191,20 @@ FAULTS = [
     ),
     *(
         Fault(
-            "Invalid schema for function 'deep': it has more than 10000 parts, or more than 64 "
-            "levels.",
-            "tools[1].function.parameters",
+            "Invalid schema for function 'deep': it has more than 10000 parts, 64 levels or "
+            "1000000 characters.",
+            place,
             "invalid_function_parameters",
-            {"tools": [function("flat", {}), function("deep", schema)]},
+            given,
         )
         for schema in TOO_LARGE
+        for place, given in (
+            (
+                "tools[1].function.parameters",
+                {"tools": [function("flat", {}), function("deep", schema)]},
+            ),
+            ("functions[0].parameters", {"functions": [{"name": "deep", "parameters": schema}]}),
+        )
     ),
     Fault("an array of objects, but got a string", "tools", "invalid_type", {"tools": "x"}),
     Fault("an array of function definitions", "functions", "invalid_type", {"functions": "x"}),
