@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
 
+from massgen_compat.channel import Channel
 from massgen_compat.errors import MassGenError
 from massgen_compat.events import ParametersDropped
 from massgen_compat.massgen_engine.accounts import Run
@@ -48,13 +48,13 @@ class Client:
 class Payload(AsyncIterator[Fields]):
     """The payloads of one reply for MassGen. Once it is dropped, the call is aborted."""
 
-    def __init__(self, reader: MemoryObjectReceiveStream[Json | MassGenError], call: Call) -> None:
-        self._reader = reader
+    def __init__(self, passed: Channel[Json | MassGenError], call: Call) -> None:
+        self._passed = passed
         self._call = call
 
     async def __anext__(self) -> Fields:
         try:
-            payload = await self._reader.receive()
+            payload = await self._passed.receive()
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
         if isinstance(payload, MassGenError):
@@ -62,7 +62,6 @@ class Payload(AsyncIterator[Fields]):
         return Fields(payload)
 
     def __del__(self) -> None:
-        self._reader.close()
         if not self._call.ended.is_set():
             self._call.scope.cancel()
 
@@ -92,14 +91,14 @@ class AgentCalls:
         sent = await self._shaped(
             api, review.prepared(body) if review.holds else dict(body), situation
         )
-        writer, reader = anyio.create_memory_object_stream[Json | MassGenError](BUFFER)
-        call = Call(run, self._agent, self._model, api, situation, review, writer)
+        passed = Channel[Json | MassGenError](BUFFER)
+        call = Call(run, self._agent, self._model, api, situation, review, passed)
         opened = anyio.Event()
         run.tasks.start_soon(call.make, sent, opened)
         await opened.wait()
         if call.error is not None:
             raise call.error
-        return Payload(reader, call)
+        return Payload(passed, call)
 
     def _situation(self, api: Api, body: Json) -> Situation:
         translator, name = self._run.translator, self._agent.id

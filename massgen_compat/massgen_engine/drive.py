@@ -227,7 +227,8 @@ class Drive:
         message = FinalMessage(
             content=translator.final.text, finish_reason="length" if cut else "stop"
         )
-        await self._complete(run, selected or self._order[0], message, presenter=selected)
+        presenter = None if translator.final.quoted else selected
+        await self._complete(run, selected or self._order[0], message, presenter=presenter)
 
     async def _tell(self, agent: str, _: object, calls: tuple[ToolCall, ...]) -> FinalMessage:
         """The client's tool calls, with ids that fit every API."""

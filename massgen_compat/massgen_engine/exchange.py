@@ -3,13 +3,12 @@
 MassGen reads on what passes. What it never learns is a reply that the agent's policy turned back.
 """
 
-from contextlib import suppress
 from typing import Any
 
 import anyio
-from anyio.streams.memory import MemoryObjectSendStream
 from pydantic_core import from_json, to_json
 
+from massgen_compat.channel import Channel
 from massgen_compat.engine.patience import Patience
 from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
 from massgen_compat.events import SubmissionRejected, TurnFinished, TurnStarted
@@ -39,7 +38,7 @@ class Call:
         api: Api,
         situation: Situation,
         review: Review,
-        writer: MemoryObjectSendStream[Json | MassGenError],
+        passed: Channel[Json | MassGenError],
     ) -> None:
         self.error: MassGenError | None = None
         self.scope = anyio.CancelScope()
@@ -50,7 +49,7 @@ class Call:
         self._api: Api = api
         self._situation = situation
         self._review = review
-        self._writer = writer
+        self._passed = passed
         self._round = run.standing().of(agent.id).round
         self._names: dict[int, str] = {}
 
@@ -58,12 +57,13 @@ class Call:
         """The task of the call; ``opened`` is set once the provider accepted or refused it."""
         self._run.open.add(self)
         try:
-            with self._writer, self.scope:
+            with self.scope:
                 try:
                     await self._exchange_all(body, opened)
                 except MassGenError as error:
                     await self._fail(error, told=opened.is_set())
         finally:
+            self._passed.close()
             self._run.open.discard(self)
             self.ended.set()
             opened.set()
@@ -75,8 +75,7 @@ class Call:
         self._run.left[self._agent.id] = error
         self.error = error
         if told:
-            with suppress(anyio.BrokenResourceError):
-                await self._writer.send(error)
+            await self._passed.send(error)
 
     async def _exchange_all(self, body: dict[str, Any], opened: anyio.Event) -> None:
         """Exchanges until a reply passes."""
@@ -99,7 +98,7 @@ class Call:
                     if verdict.unverified:
                         self._run.translator.unverified.add(self._agent.id)
                     for payload in closing(self._api, reply, verdict.calls):
-                        await self._pass(payload)
+                        await self._passed.send(payload)
                     return
 
     async def _exchange(self, body: dict[str, Any], opened: anyio.Event) -> Reply:
@@ -186,7 +185,7 @@ class Call:
         if limit := self._run.meter.passed:
             self._run.limit(limit)
         if not self._review.holds or is_text(self._api, payload):
-            await self._pass(payload)
+            await self._passed.send(payload)
 
     async def _present(self, piece: object) -> None:
         final = self._run.translator.final
@@ -205,10 +204,3 @@ class Call:
         if piece.name is not None:
             self._names[piece.index] = piece.name
         return self._names.get(piece.index) == "new_answer"
-
-    async def _pass(self, payload: Json) -> None:
-        """MassGen may read on. What it does not read any more is dropped."""
-        try:
-            await self._writer.send(payload)
-        except anyio.BrokenResourceError:
-            self.scope.cancel()

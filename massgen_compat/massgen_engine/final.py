@@ -16,7 +16,10 @@ class Final:
     """What of the final message was told so far."""
 
     def __init__(self) -> None:
+        self.quoted = False
+        """Whether the message is an agent's answer as it stood: nobody presented."""
         self._told: list[str] = []
+        self._blank = ""
         self._from_call = 0
         self._arguments: dict[int, bytearray] = {}
 
@@ -26,10 +29,19 @@ class Final:
         return "".join(self._told)
 
     def say(self, text: str) -> Iterator[MessageText]:
-        """The presenter writes text."""
-        if text:
+        """The presenter writes text. Blanks in front of it are told with it, or not at all."""
+        text, self._blank = self._blank + text, ""
+        if not self._told and not text.strip():
+            self._blank = text
+        elif text:
             self._told.append(text)
             yield MessageText(text=text)
+
+    def quote(self, answer: str) -> Iterator[MessageText]:
+        """An agent's answer is the message, if the presenter has written none."""
+        if not self._told and answer.strip():
+            self.quoted, self._blank = True, ""
+            yield from self.say(answer.strip())
 
     def argue(self, call: int, fragment: str) -> Iterator[MessageText]:
         """The presenter writes a fragment of the arguments of ``new_answer``.

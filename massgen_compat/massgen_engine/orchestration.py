@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -41,6 +42,7 @@ class Orchestration:
         *,
         environment: Mapping[str, str],
         client_of: Callable[[str], object | None],
+        trace_classification: str = "strict",
     ) -> None:
         self._package = package
         self._directory = Path(tempfile.mkdtemp(prefix="massgen-compat-"))
@@ -63,7 +65,7 @@ class Orchestration:
             agent_temporary_workspace=settings.get("agent_temporary_workspace"),
             enable_nlip=bool(settings.get("enable_nlip")),
             nlip_config=settings.get("nlip_config") or {},
-            trace_classification="strict",
+            trace_classification=trace_classification,
             raw_config=own,
         )
         if settings.get("coordination_mode") == "decomposition":
@@ -83,6 +85,10 @@ class Orchestration:
         """How the agents stand now."""
         states = self._orchestrator.agent_states
         return read_standing(states, order, self._orchestrator._selected_agent)  # noqa: SLF001
+
+    def states(self, order: Sequence[str]) -> dict[str, Any]:
+        """The same as plain data, for recordings."""
+        return asdict(self.standing(order))
 
     def spent(self, agent: str) -> tuple[int, int]:
         """The tokens that an agent's backend has read and written, as MassGen counts them."""

@@ -5,6 +5,7 @@ everything of it is ``Any`` here.
 """
 
 import importlib
+import logging
 import os
 import warnings
 from collections.abc import Mapping
@@ -59,17 +60,18 @@ def load() -> Package:
 
 def _import() -> Package:
     config = importlib.import_module("massgen.agent_config")
-    logging = importlib.import_module("massgen.logger_config")
+    log = importlib.import_module("massgen.logger_config")
     package = Package(
         orchestrator=importlib.import_module("massgen.orchestrator").Orchestrator,
         agent_config=config.AgentConfig,
         coordination_config=config.CoordinationConfig,
         timeout_config=config.TimeoutConfig,
         create_agents=importlib.import_module("massgen.cli.backends").create_agents_from_config,
-        logging_session=logging.LoggingSession,
-        current_session=logging._current_session,  # noqa: SLF001 - it has no public name
+        logging_session=log.LoggingSession,
+        current_session=log._current_session,  # noqa: SLF001 - it has no public name
     )
-    logging.logger.disable("massgen")
+    log.logger.disable("massgen")
+    logging.getLogger("massgen").addHandler(logging.NullHandler())
     return package
 
 

@@ -173,9 +173,9 @@ class Translator:
         if said.startswith(_NOTHING):
             return
         if said.startswith(_STORED):
-            yield from self.final.submit(said.removeprefix(_STORED).strip())
+            yield from self.final.quote(said.removeprefix(_STORED))
         elif not self._presenting:
-            yield from self.final.submit(said)
+            yield from self.final.quote(said)
         elif agent not in self._heard and not said.startswith(("❌ Error", "❌ Retry")):
             yield from self.final.say(text)
 

@@ -13,6 +13,7 @@ from massgen_compat.message import Message, Text, Tool
 from massgen_compat.turn import Phase
 
 _HEADING = re.compile(r"^## Round (\d{1,6}): (draft|evaluate|present)\r?$", re.MULTILINE)
+_BRIEFING = re.compile(rf"{_HEADING.pattern}|^The current answers:$", re.MULTILINE)
 _MASSGEN = re.compile(
     r"<CURRENT ANSWERS from the agents>\s*(?P<none>\(no answers available yet\))?"
     r"|(?P<present>^All answers provided during coordination:)",
@@ -169,6 +170,9 @@ def _question(messages: Sequence[Message], briefing: _Briefing | None) -> str:
     if briefing is not None:
         before = messages[briefing.message].content[: briefing.part]
         if text := "".join(part.text for part in before if isinstance(part, Text)).strip():
+            return text
+        beside = messages[briefing.message].content[briefing.part]
+        if isinstance(beside, Text) and (text := _BRIEFING.split(beside.text, 1)[0].strip()):
             return text
         end = briefing.message
     asked = _last_user(messages, end)
