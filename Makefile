@@ -10,7 +10,7 @@ NODE_CLIENTS := $(patsubst tests/clients/node/%/package-lock.json,.venv/.clients
 PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,.venv/.clients-python-%,\
 	$(wildcard tests/clients/python/*.txt))
 
-.PHONY: demo test fuzz test-clients test-scaling clients-matrix clients check bench bench-gpt52 soak cassettes clean
+.PHONY: demo test fuzz test-clients test-scaling clients-matrix clients check test-massgen massgen-recordings bench bench-massgen bench-gpt52 soak cassettes clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -23,6 +23,14 @@ test: .venv/.dev
 test-clients: clients .venv/.openai-2.2
 	$(BIN)/python -m tests.clients $(CLIENTS)
 	$(OLD)/pytest -q tests/upstream tests/test_end_to_end.py
+
+# The whole suite next to the real MassGen and its old openai, and the engine that runs teams on it.
+test-massgen: .venv/.massgen
+	$(MASSGEN)/pytest --numprocesses auto --dist loadfile
+
+# What the real MassGen yields, for the tests of its translation.
+massgen-recordings: .venv/.massgen
+	$(MASSGEN)/python -m tests.on_massgen.record
 
 # Two server processes behind nginx, which is installed where it is missing (Debian, as root or with
 # sudo).
@@ -44,6 +52,10 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
+
+# Against MassGen's own server, from the same environment. Some minutes.
+bench-massgen: .venv/.massgen
+	$(MASSGEN)/python -m benchmarks.massgen $(if $(SHORT),--short)
 
 bench-gpt52: .venv/.dev
 	$(BIN)/python -m benchmarks.gpt52

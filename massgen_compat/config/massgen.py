@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from massgen_compat.config.findings import Finding
-from massgen_compat.config.judges import ERROR, HONOURED, asks
+from massgen_compat.config.judges import ERROR, HONOURED, IGNORED, asks
 from massgen_compat.config.tree import Node
 from massgen_compat.run import EngineName
 
@@ -33,11 +33,11 @@ _TERMINAL: Final = frozenset(["ui", "display", "logging", "task"])
 
 _BROKEN: Final[Mapping[str, str]] = {
     "websocket_mode": "calls past the client that makes them here; remove it",
-    "max_orchestration_restarts": "does not work in MassGen 0.1.97, which fails after the answer; "
-    "remove it",
     "script": "MassGen has no scripted backend",
     "interactive_mode": "a server has nobody to ask",
 }
+
+_NO_RESTARTS: Final = "switched off: MassGen 0.1.97 fails when the final answer is to be judged"
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -63,6 +63,8 @@ def _on_massgen(finding: Finding, tree: Node) -> Finding:
     problem = _BROKEN.get(steps[-1])
     if problem is not None and _asks(_value(tree, steps)):
         return replace(finding, level=ERROR, message=f"with `engine: massgen`: {problem}")
+    if steps[-1] == "max_orchestration_restarts":
+        return replace(finding, level=IGNORED, message=_NO_RESTARTS)
     if steps[0] in _TERMINAL:
         return finding
     return replace(finding, level=HONOURED, message="as in MassGen, which runs this team")

@@ -9,6 +9,7 @@ from massgen_compat.message import Json
 from massgen_compat.policies import Policy
 from massgen_compat.run import Agent, RunRequest, Team
 from massgen_compat.upstream.backends import BACKENDS, HOST_KEYS, resolve
+from massgen_compat.upstream.tolerant import mapping
 
 PLACEHOLDER: Final = "held-by-massgen-compat"
 """The key that MassGen's backends get: the real one stays with the client that makes the calls."""
@@ -38,6 +39,9 @@ def massgen_config(
     rest = {k: v for k, v in given.items() if k not in {"agent", "massgen_compat"}}
     settings = dict(given["orchestrator"] or {}) if "orchestrator" in given else {}
     settings = {**({} if given else _orchestrator(team)), **settings, **_narrowed(team, request)}
+    if coordination := mapping(settings.get("coordination")):
+        # Judging the final answer fails in 0.1.97 (an ImportError in its follow-up).
+        settings["coordination"] = {**coordination, "max_orchestration_restarts": 0}
     if len(agents) == 1:
         settings |= _alone(bool(request.tools) and request.tool_choice != "none")
     return {

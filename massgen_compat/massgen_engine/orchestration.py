@@ -59,7 +59,8 @@ class Orchestration:
         self._orchestrator = package.orchestrator(
             agents=self.agents,
             config=_agent_config(package, own, settings),
-            session_id=f"run_{secrets.token_hex(8)}",
+            # MassGen makes a path below the working directory of it; an absolute one stays.
+            session_id=str(self._directory / "session"),
             orchestrator_id="orchestrator",
             snapshot_storage=settings.get("snapshot_storage"),
             agent_temporary_workspace=settings.get("agent_temporary_workspace"),
@@ -174,7 +175,13 @@ def rooted(config: Json, directory: Path) -> dict[str, Any]:
 
 
 _FOLDERS: Final = frozenset(
-    {"cwd", "snapshot_storage", "agent_temporary_workspace", "session_storage"}
+    {
+        "agent_temporary_workspace",
+        "cwd",
+        "session_storage",
+        "shared_tools_directory",
+        "snapshot_storage",
+    }
 )
 
 

@@ -91,10 +91,6 @@ AZURE = "agents: [{id: a, backend: {type: azure_openai, model: gpt-5.2}}]\n"
         ),
         Refused(f"agents: [{{backend: {{type: scripted}}}}]\n{CHOSEN}", "scripted"),
         Refused(
-            f"{PLAIN}orchestrator: {{coordination: {{max_orchestration_restarts: 2}}}}\n{CHOSEN}",
-            "does not work in MassGen 0.1.97",
-        ),
-        Refused(
             "agents: [{backend: {type: openai, model: m, websocket_mode: true}}]\n" + CHOSEN,
             "calls past the client",
         ),
@@ -109,6 +105,14 @@ def test_what_cannot_be_had_is_refused_by_check(case: Refused) -> None:
     report = check_text(case.text, ENV, "team.yaml")
     assert report.verdict == "error"
     assert case.says in report.text()
+
+
+def test_what_is_broken_in_massgen_is_switched_off_and_said() -> None:
+    text = f"{PLAIN}orchestrator: {{coordination: {{max_orchestration_restarts: 2}}}}\n{CHOSEN}"
+    report = check_text(text, ENV, "team.yaml")
+    assert report.verdict == "ok"
+    found = next(f for f in report.findings if f.key.endswith("max_orchestration_restarts"))
+    assert (found.level, "0.1.97 fails" in found.message) == ("ignored", True)
 
 
 def test_a_refused_key_does_not_load() -> None:

@@ -24,6 +24,7 @@ from massgen_compat.message import Image, Message, Text, Tool, ToolCall, text_me
 from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
 from massgen_compat.scripted import ServedRequest
 from massgen_compat.turn import Phase
+from tests.fakes import Model
 from tests.on_massgen.stage import (
     QUESTION,
     massgen_at,
@@ -160,7 +161,7 @@ async def test_a_gated_model_drafts_without_workflow_tools_and_with_effort(kind:
 
 @both_wires
 async def test_an_immediate_new_answer_never_reaches_massgen(kind: str) -> None:
-    script = {
+    script: dict[str, Any] = {
         "draft": {"new_answer": "At once.", "on_correction": ["Worked out."]},
         "evaluate": {"vote": "agent1", "evaluations": [], "on_correction": ["vote agent1"]},
         "present": "Done.",
@@ -181,7 +182,7 @@ async def test_an_immediate_new_answer_never_reaches_massgen(kind: str) -> None:
 
 
 async def test_what_the_policy_objects_to_at_last_counts_as_unverified() -> None:
-    script = {
+    script: dict[str, Any] = {
         "draft": "Worked out.",
         "evaluate": {"vote": "agent1", "evaluations": []},
         "present": "Done.",
@@ -272,11 +273,7 @@ async def test_parameters_of_the_request_reach_whom_they_are_for() -> None:
 
 async def test_models_that_are_replaced_are_for_the_local_engine() -> None:
     with pytest.raises(ConfigError, match="local engine"):
-        MassGen(
-            Team("t", [Agent("a", model="m")]),
-            connect=lambda _: None,
-            engine="massgen",  # pyright: ignore[reportArgumentType]
-        )
+        MassGen(Team("t", [Agent("a", model="m")]), connect=lambda _: Model(), engine="massgen")
 
 
 async def test_the_process_stays_as_it_was() -> None:

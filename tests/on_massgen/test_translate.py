@@ -100,11 +100,11 @@ def rows(name: str) -> Iterator[tuple[Chunk, Standing]]:
 
 
 def standing_of(given: Any) -> Standing:
-    places = [
-        Place(**{**place, "vote": tuple(place["vote"]) if place["vote"] else None})
+    places = tuple(
+        replace(Place(**place), vote=tuple(place["vote"]) if place["vote"] else None)
         for place in given["places"]
-    ]
-    return Standing(places=tuple(places), selected=given["selected"])
+    )
+    return Standing(places=places, selected=given["selected"])
 
 
 def play(name: str, **options: Any) -> tuple[Translator, list[RunEvent]]:
