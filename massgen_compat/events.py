@@ -183,6 +183,22 @@ class AgentLeft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeculationStarted:
+    """The agent that a majority agrees on begins the message while the others finish."""
+
+    type: Literal["speculation_started"] = "speculation_started"
+    agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeculationDropped:
+    """What the agent had begun is not the message: its call was aborted, or failed."""
+
+    type: Literal["speculation_dropped"] = "speculation_dropped"
+    agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WinnerChosen:
     """The team decided. ``votes`` holds every agent with an answer, in rank order."""
 
@@ -270,6 +286,8 @@ RunEvent: TypeAlias = (
     | VotesVoided
     | SubmissionRejected
     | AgentLeft
+    | SpeculationStarted
+    | SpeculationDropped
     | WinnerChosen
     | RunLimited
     | PresentationStarted

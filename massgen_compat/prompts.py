@@ -243,10 +243,11 @@ def _present_briefing(
     team: Team, state: State, seat: Seat, tools: Sequence[Tool], fence: str
 ) -> str:
     parts = [Phase.PRESENT.heading(seat.round)]
-    if state.winner is not None:
-        parts.insert(0, _quoted_answers(state, state.winner, fence))
+    winner = state.winner or state.presenter  # who writes ahead of the decision is to win
+    if winner is not None:
+        parts.insert(0, _quoted_answers(state, winner, fence))
         parts[1:1] = _quoted_votes(state, fence)
-        chosen = label(state.rules, state.winner)
+        chosen = label(state.rules, winner)
         basis = (
             "Combine the best of all the answers above into one."
             if team.settings.final_answer_strategy == "synthesize"

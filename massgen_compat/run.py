@@ -170,7 +170,8 @@ class TeamSettings:
     nobody waits for their pieces. ``prices``, by the agents' models, come before known ones.
     ``engine`` executes the runs; ``massgen`` is the team's config in MassGen's own format, where it
     has one, with the keys that only that engine knows.
-    ``escalation``: who is asked first; ``None`` asks everybody at once.
+    ``escalation``: who is asked first; ``None`` asks everybody at once. ``speculate``: the message
+    is begun when a strict majority agrees, and dropped if the outcome changes.
 
     Raises ``ValueError`` for an escalation without votes, which could not disagree.
     """
@@ -199,6 +200,7 @@ class TeamSettings:
     timeouts: Timeouts = Timeouts()
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price], hash=False)
     escalation: Escalation | None = None
+    speculate: bool = False
 
     def __post_init__(self) -> None:
         without_votes = self.skip_voting or self.skip_coordination_rounds

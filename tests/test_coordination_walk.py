@@ -21,6 +21,7 @@ from massgen_compat.coordination import (
     NewAnswer,
     Objection,
     Presented,
+    ReleaseMessage,
     RepairMessages,
     Replied,
     RoundTimer,
@@ -40,6 +41,7 @@ from massgen_compat.coordination import (
     calls_of,
     step,
     stop_before,
+    tally,
 )
 from massgen_compat.coordination.terms import TRIES_PER_ROUND
 from massgen_compat.events import (
@@ -121,6 +123,9 @@ TEAMS = {
         first=THREE,
         until="majority",
         max_calls=8,
+    ),
+    "three agents, speculating": Rules(
+        agents=THREE, max_answers=1, speculate=True, max_calls=AMPLE
     ),
     "three agents, eager": Rules(agents=THREE, max_answers=1, defer_voting=False, max_calls=AMPLE),
 }
@@ -225,6 +230,7 @@ def check_state(state: State) -> None:
         case Stage.COORDINATING:
             assert working, "somebody is always at work, or the run would hang"
             assert state.winner is None
+            check_writer(state)
             assert all(
                 (seat.standing is Standing.VOTED) == (seat.vote is not None) for seat in state.seats
             )
@@ -238,6 +244,17 @@ def check_state(state: State) -> None:
             assert state.winner is not None or state.rules.solo
         case Stage.DONE:
             pass
+
+
+def check_writer(state: State) -> None:
+    """Who writes ahead of the decision has voted, and leads."""
+    if state.presenter is not None:
+        seat = state.seat(state.presenter)
+        assert seat is not None
+        assert seat.standing is Standing.VOTED
+        assert state.rules.speculate
+        assert state.grace
+        assert tally(state)[0][0] == state.presenter
 
 
 def check_reserves(state: State) -> None:
@@ -367,7 +384,10 @@ def check_turn(state: State, effect: Effect) -> None:
             seat = state.seat(agent)
             assert seat is not None
             assert seat.round == number
-            assert seat.standing is Standing.WORKING
+            ahead = phase is Phase.PRESENT and state.stage is Stage.COORDINATING
+            assert seat.standing is (Standing.VOTED if ahead else Standing.WORKING)
+            if ahead:
+                check_ahead(state, agent)
             if phase is Phase.EVALUATE:
                 assert seat.answer is not None, "nobody sees a peer's answer before its own"
         case RepairMessages(agent, number):
@@ -375,8 +395,19 @@ def check_turn(state: State, effect: Effect) -> None:
             assert seat is not None
             assert (seat.round, seat.standing) == (number, Standing.WORKING)
             assert (state.presenter, state.repaired) == (agent, True), "once, by the presenter"
+        case ReleaseMessage(agent):
+            assert (state.presenter, state.winner) == (agent, agent)
         case CancelTurn() | StartTimer() | Complete() | Abort():
             pass
+
+
+def check_ahead(state: State, agent: str) -> None:
+    """Only who is sure to win unless somebody answers anew writes ahead, and there is room."""
+    votes = [seat.vote.target for seat in state.seats if seat.vote]
+    assert votes.count(agent) * 2 > len(state.living)
+    assert any(seat.standing is Standing.WORKING for seat in state.seats), "there is no straggler"
+    left = state.rules.call_limit - state.calls
+    assert left >= len(state.living) + state.rules.presentations
 
 
 def longest_path(graph: dict[State, set[State]]) -> int:

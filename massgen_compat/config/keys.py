@@ -282,6 +282,11 @@ _OWN: Final = {
     **_rows(HONOURED, "how much of the deliberation clients see", "trace"),
     **_rows(HONOURED, "whether turns that nobody watches are streamed", "stream_turns"),
     **_rows(HONOURED, "how long stragglers have once a majority agrees", "straggler_grace_seconds"),
+    **_rows(
+        HONOURED,
+        "whether the message is begun when a majority agrees, while stragglers finish",
+        "speculate",
+    ),
     **_rows(HONOURED, "whether a decision without its evaluations counts at last", "unverified"),
     **_rows(HONOURED, "the wire to all agents that do not choose one", "api"),
     **_rows(HONOURED, "the model policy of all agents that do not name one", "policy"),

@@ -258,6 +258,7 @@ def _settings(root: Fields, own: Fields) -> TeamSettings:
         "straggler_grace_seconds": own.seconds("straggler_grace_seconds", least=0),
         "unverified": own.choice("unverified", ("count", "discard")),
         "tool_rounds": _tool_rounds(own),
+        "speculate": own.flag("speculate"),
         "trace": own.choice("trace", get_args(Trace)),
         "stream_turns": own.choice("stream_turns", get_args(StreamTurns)),
     }

@@ -1,7 +1,7 @@
 """Stopping at a limit that is counted outside: what would start does not start. Pure."""
 
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from massgen_compat.coordination.presenting import unfit
 from massgen_compat.coordination.rules import step
@@ -15,7 +15,7 @@ from massgen_compat.coordination.state import (
     StartTurn,
     Transition,
 )
-from massgen_compat.events import PresentationStarted, TeamCalled, TurnStarted
+from massgen_compat.events import PresentationStarted, SpeculationStarted, TeamCalled, TurnStarted
 
 CallEffect: TypeAlias = StartTurn | CorrectTurn | RepairMessages
 """An effect that makes model calls."""
@@ -24,6 +24,10 @@ CallEffect: TypeAlias = StartTurn | CorrectTurn | RepairMessages
 def calls_of(transition: Transition) -> tuple[CallEffect, ...]:
     """The effects of a transition that make model calls."""
     return tuple(effect for effect in transition.effects if isinstance(effect, CallEffect))
+
+
+_STARTS: Final = TurnStarted | PresentationStarted | SpeculationStarted | TeamCalled
+"""Events that tell of calls, which then are not made."""
 
 
 def stop_before(transition: Transition, limit: str, *, calls: int) -> Transition:
@@ -38,11 +42,7 @@ def stop_before(transition: Transition, limit: str, *, calls: int) -> Transition
     kept = Transition(
         replace(transition.state, calls=calls),
         tuple(effect for effect in transition.effects if not _starts(effect)),
-        tuple(
-            event
-            for event in transition.events
-            if not isinstance(event, TurnStarted | PresentationStarted | TeamCalled)
-        ),
+        tuple(event for event in transition.events if not isinstance(event, _STARTS)),
     )
     if repairing:
         return kept.then(lambda state: unfit(replace(state, limited_by=limit)))

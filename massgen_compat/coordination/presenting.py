@@ -2,7 +2,15 @@
 
 from dataclasses import replace
 
-from massgen_compat.coordination.seats import cancel_all, leave, start, tally, working
+from massgen_compat.coordination.seats import (
+    cancel_all,
+    drop_message,
+    leave,
+    start,
+    tally,
+    working,
+)
+from massgen_compat.coordination.speculation import adopt
 from massgen_compat.coordination.state import (
     Abort,
     Began,
@@ -26,6 +34,9 @@ def decide(state: State) -> Transition:
     winner = ranking[0][0]
     chosen = WinnerChosen(winner=winner, votes=ranking, limited_by=state.limited_by)
     done = Transition(replace(state, winner=winner), (), (chosen,)).then(cancel_all)
+    if state.presenter == winner and not state.limited_by:
+        return done.then(adopt)
+    done = done.then(drop_message)
     if state.rules.strategy == "winner_reuse" or state.limited_by:
         return done.then(_complete_with_answer)
     return done.then(present)

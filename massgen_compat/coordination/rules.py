@@ -12,6 +12,7 @@ from massgen_compat.coordination.escalation import (
 from massgen_compat.coordination.judging import verdict_on
 from massgen_compat.coordination.presenting import abort, attend, decide, present, stop
 from massgen_compat.coordination.seats import join, leave, put, start, void_votes, working
+from massgen_compat.coordination.speculation import is_writing, speculate, spoil
 from massgen_compat.coordination.state import (
     CancelTurn,
     CorrectTurn,
@@ -98,6 +99,8 @@ def _coordinate(state: State, signal: Signal) -> Transition:
             return _judge(state, seat, signal).then(_settle)
         case Failed(agent, number, reason) if seat := working(state, agent, number):
             return leave(state, seat, reason).then(_settle)
+        case Failed(agent, number) if is_writing(state, agent, number):
+            return spoil(state)
         case Elapsed(RoundTimer(agent, number)) if seat := working(state, agent, number):
             aborted = Transition(state, (CancelTurn(agent),))
             return aborted.then(lambda state: _give_up(state, seat, None, "timeout")).then(_settle)
@@ -172,7 +175,7 @@ def _accept_answer(state: State, seat: Seat, content: str, *, verified: bool = T
     if votes:
         events += (VotesVoided(votes=votes),)
     voided = void_votes(put(state, seat))
-    return Transition(voided.state, voided.effects, events)
+    return Transition(voided.state, voided.effects, events + voided.events)
 
 
 def _accept_vote(state: State, seat: Seat, vote: VoteFor) -> Transition:
@@ -224,7 +227,7 @@ def _settle(state: State) -> Transition:
         for seat in waiting:
             started = started.then(lambda state, seat=seat: start(state, seat, seat.phase))
         return started
-    return _watch_stragglers(state)
+    return _watch_stragglers(state).then(speculate)
 
 
 def _watch_stragglers(state: State) -> Transition:

@@ -13,7 +13,7 @@ from massgen_compat.coordination.state import (
     State,
     Transition,
 )
-from massgen_compat.events import AgentLeft, TurnStarted
+from massgen_compat.events import AgentLeft, SpeculationDropped, TurnStarted
 from massgen_compat.turn import Phase
 
 
@@ -49,8 +49,17 @@ def void_votes(state: State) -> Transition:
         decided = seat.standing in {Standing.VOTED, Standing.ABSTAINED}
         standing = Standing.WAITING if evaluating or decided else seat.standing
         seats.append(replace(seat, standing=standing, vote=None))
-    state = replace(state, seats=tuple(seats), epoch=state.epoch + 1, grace=False)
-    return Transition(state, tuple(effects))
+    state = replace(state, seats=tuple(seats), epoch=state.epoch + 1, grace=False, spoiled=False)
+    return Transition(state, tuple(effects)).then(drop_message)
+
+
+def drop_message(state: State) -> Transition:
+    """What is being written ahead of the decision is not the message."""
+    writer = state.presenter
+    if writer is None:
+        return Transition(state)
+    dropped = SpeculationDropped(agent=writer)
+    return Transition(replace(state, presenter=None), (CancelTurn(writer),), (dropped,))
 
 
 def join(state: State, agent: str) -> Transition:

@@ -182,6 +182,13 @@ class CorrectTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseMessage:
+    """Tell what the agent has written ahead of the decision, and what follows as it comes."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class CancelTurn:
     """Abort the agent's call."""
 
@@ -224,7 +231,14 @@ class Abort:
 
 
 Effect: TypeAlias = (
-    StartTurn | CorrectTurn | RepairMessages | CancelTurn | StartTimer | Complete | Abort
+    StartTurn
+    | CorrectTurn
+    | RepairMessages
+    | ReleaseMessage
+    | CancelTurn
+    | StartTimer
+    | Complete
+    | Abort
 )
 
 
@@ -277,7 +291,11 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A run at one moment: a value, compared and hashed as such."""
+    """A run at one moment: a value, compared and hashed as such.
+
+    A ``presenter`` while the team still coordinates writes ahead of the decision; ``spoiled`` says
+    that one failed at it, so that no other tries before the votes change.
+    """
 
     rules: Rules
     seats: tuple[Seat, ...]
@@ -287,6 +305,7 @@ class State:
     grace: bool = False
     winner: str | None = None
     presenter: str | None = None
+    spoiled: bool = False
     began: bool = False
     repaired: bool = False
     limited_by: str | None = None

@@ -19,7 +19,8 @@ class Rules:
     still objects to in the last try of a round counts, marked as unverified; otherwise it is lost.
     ``presentations``: so many messages are written, each with a model call. ``repairs``: a message
     without the format that was asked for gets another try. ``first`` are the agents that are asked
-    first; the others are asked unless ``until`` all of these, or a majority, agree.
+    first; the others are asked unless ``until`` all of these, or a majority, agree. ``speculate``:
+    once a strict majority agrees, its choice begins the message while the others finish.
     """
 
     agents: tuple[str, ...]
@@ -42,6 +43,7 @@ class Rules:
     repairs: bool = False
     first: tuple[str, ...] = ()
     until: Agreement = "unanimous"
+    speculate: bool = False
 
     @property
     def call_limit(self) -> int:
@@ -54,7 +56,8 @@ def call_bound(rules: Rules) -> int:
 
     Everybody drafts; each further answer sends everybody into one more evaluation; then every
     agent might have to try the presentation, and the last one to repair it. Whoever was asked
-    first has evaluated once before the others joined.
+    first has evaluated once before the others joined. Each set of votes may have begun a message
+    that came to nothing.
     """
     agents = len(rules.agents)
     presenting = rules.presentations * (agents + rules.repairs)
@@ -65,4 +68,6 @@ def call_bound(rules: Rules) -> int:
         further_answers = min(further_answers, max(0, rules.max_answers_global - agents))
     drafts, evaluations, corrections = agents, agents * (1 + further_answers), 2 * agents
     evaluations += len(rules.first)
+    if rules.speculate:
+        presenting += rules.presentations * (1 + further_answers)
     return drafts + evaluations + corrections + presenting

@@ -65,6 +65,10 @@ def rules_of(
         request.tools or wanted or request.choices > 1 or "logprobs" in request.presenter_params
     )
     reuses = settings.final_answer_strategy == "winner_reuse" and presents
+    strategy = "winner_present" if reuses else settings.final_answer_strategy
+    # A message is begun ahead where it is written once, and where no tight budget pays for it.
+    once = request.choices == 1 and not (wanted or demanded)
+    budget = settings.limits.max_tokens is not None or settings.limits.max_cost is not None
     place = resumed_by or 0
     agents = tuple(agent.id for agent in team.agents)
     solo = len(agents) == 1 or settings.skip_coordination_rounds or resumed_by is not None
@@ -79,8 +83,9 @@ def rules_of(
         skip_voting=settings.skip_voting,
         solo=solo,
         first=escalation.first if escalation else (),
+        speculate=settings.speculate and once and not budget and strategy != "winner_reuse",
         until=escalation.until if escalation else "unanimous",
-        strategy="winner_present" if reuses else settings.final_answer_strategy,
+        strategy=strategy,
         first_round_seconds=settings.initial_round_timeout_seconds,
         later_round_seconds=settings.subsequent_round_timeout_seconds,
         grace_seconds=settings.straggler_grace_seconds,

@@ -26,6 +26,7 @@ from massgen_compat.coordination import (
     Effect,
     Elapsed,
     Failed,
+    ReleaseMessage,
     RepairMessages,
     Replied,
     Rules,
@@ -249,8 +250,13 @@ class Driver:
                 desk.scope = anyio.CancelScope()
                 if desk.request is not None:
                     presents = desk.request.phase is Phase.PRESENT
+                    if presents:
+                        ahead = self._state.stage is Stage.COORDINATING
+                        (self._presenter.hold if ahead else self._presenter.release)()
                     act = self._present if presents else self._turn
                     self._tasks.start_soon(act, desk.request, desk.scope)
+            case ReleaseMessage():
+                self._presenter.release()
             case CancelTurn(agent):
                 self._desks[agent].scope.cancel()
             case StartTimer(timer, seconds):

@@ -3,9 +3,12 @@ format or the call that was asked for."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Final
 
 import anyio
 import anyio.to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from massgen_compat.coordination import Began, Failed, Malformed, Presented, Signal
 from massgen_compat.engine.listening import Hear
@@ -20,6 +23,10 @@ from massgen_compat.run import RunRequest
 from massgen_compat.turn import Reply, TurnEvent, TurnRequest
 
 Listen = Callable[[TurnRequest, Hear], Awaitable[Reply]]
+Tell = Callable[[RunEvent], Awaitable[None]]
+
+HELD_PIECES: Final = 4096
+"""Pieces of a message that are held until the decision; then the provider is read no further."""
 
 
 class Presenter:
@@ -40,6 +47,8 @@ class Presenter:
         signal: Callable[[Signal], Awaitable[None]],
     ) -> None:
         self.began = False
+        self._released = anyio.Event()
+        self._released.set()
         self._request = request
         self._presentation = presentation
         self._listen = listen
@@ -52,33 +61,79 @@ class Presenter:
         """The replies that the messages were made of."""
         return [draft.reply for draft in self._presentation.drafts if draft.reply]
 
+    def hold(self) -> None:
+        """Tell nothing of what is written from now on before it is released."""
+        self._released = anyio.Event()
+
+    def release(self) -> None:
+        """Tell what was held, and what follows as it comes."""
+        self._released.set()
+
     async def write(self, request: TurnRequest) -> MassGenError | None:
         """Write all messages that are still to be written, and tell the coordination how it went.
 
         Returns the error of a presenter that failed.
         """
         agent, number = request.agent, request.round
+        if self._released.is_set():
+            error = await self._write_all(request, partial(self._tell, request))
+        else:
+            error = await self._write_held(request)
+        if error is not None:
+            await self._signal(Failed(agent, number, error.brief))
+        elif faulty := self._faulty():
+            await self._signal(Malformed(agent, number, faulty))
+        else:
+            await self._signal(Presented(agent, number))
+        return error
+
+    async def _write_held(self, request: TurnRequest) -> MassGenError | None:
+        """The same, but told when it is released."""
+        sender, held = anyio.create_memory_object_stream[RunEvent](HELD_PIECES)
+        error: MassGenError | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._tell_later, request, held, self._released)
+            async with sender:
+                error = await self._write_all(request, sender.send)
+            if error is not None:
+                tasks.cancel_scope.cancel()
+        return error
+
+    async def _tell_later(
+        self,
+        request: TurnRequest,
+        held: MemoryObjectReceiveStream[RunEvent],
+        released: anyio.Event,
+    ) -> None:
+        with held:
+            await released.wait()
+            async for piece in held:
+                await self._tell(request, piece)
+
+    async def _write_all(self, request: TurnRequest, tell: Tell) -> MassGenError | None:
         failures: list[MassGenError] = []
         async with anyio.create_task_group() as tasks:
             for draft in self._presentation.drafts:
                 if draft.pending:
-                    tasks.start_soon(self._write, request, draft, failures, tasks.cancel_scope)
+                    tasks.start_soon(
+                        self._write, request, draft, tell, failures, tasks.cancel_scope
+                    )
         if failures:
-            await self._signal(Failed(agent, number, failures[0].brief))
             return failures[0]
-        if faulty := sum(draft.pending for draft in self._presentation.drafts):
-            await self._signal(Malformed(agent, number, faulty))
-            return None
-        for draft in self._presentation.drafts:
+        for draft in () if self._faulty() else self._presentation.drafts:
             for piece in draft.held:
-                await self._tell(request, piece)
-        await self._signal(Presented(agent, number))
+                await tell(piece)
         return None
+
+    def _faulty(self) -> int:
+        """How many messages lack what was asked for."""
+        return sum(draft.pending for draft in self._presentation.drafts)
 
     async def _write(
         self,
         request: TurnRequest,
         draft: Draft,
+        tell: Tell,
         failures: list[MassGenError],
         scope: anyio.CancelScope,
     ) -> None:
@@ -89,7 +144,7 @@ class Presenter:
             if told is None:
                 await self._aside(request, piece)
             for each in told or ():
-                await self._tell(request, each)
+                await tell(each)
 
         if draft.reply is not None and draft.fault is not None:
             calls = self._presentation.demands_call

@@ -25,6 +25,8 @@ from massgen_compat.events import (
     RunEvent,
     RunLimited,
     RunStarted,
+    SpeculationDropped,
+    SpeculationStarted,
     SubmissionRejected,
     TeamCalled,
     TurnFinished,
@@ -139,6 +141,8 @@ def _status(event: RunEvent) -> str | None:
             )
         case AgentLeft():
             return _with_reason(f"{event.agent} left the run", event.reason)
+        case SpeculationStarted() | SpeculationDropped():
+            return _ahead(event)
         case WinnerChosen() | PresentationStarted() | RunLimited():
             return _decided(event)
         case HostedToolCalled():
@@ -180,6 +184,12 @@ def _asked(event: FirstAsked | TeamCalled) -> str:
     if isinstance(event, TeamCalled):
         return f"The others are called ({_WHY[event.reason]}): {agents}."
     return f"Asked first: {agents}. On disagreement: {', '.join(event.others)}."
+
+
+def _ahead(event: SpeculationStarted | SpeculationDropped) -> str:
+    if isinstance(event, SpeculationDropped):
+        return f"What {event.agent} had begun to write is dropped."
+    return f"{event.agent} begins the final message while the others finish."
 
 
 def _decided(event: WinnerChosen | PresentationStarted | RunLimited) -> str:

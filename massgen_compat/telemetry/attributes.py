@@ -26,6 +26,8 @@ from massgen_compat.events import (
     ParametersDropped,
     PresentationStarted,
     RunEvent,
+    SpeculationDropped,
+    SpeculationStarted,
     SubmissionRejected,
     TeamCalled,
     VoteCast,
@@ -95,7 +97,7 @@ def facts(event: RunEvent) -> Attributes | None:
             return {"agent": event.agent, "round": event.round, "tool": event.tool}
         case ParametersDropped():
             return {"agent": event.agent, "parameters": ",".join(event.parameters)}
-        case PresentationStarted():
+        case PresentationStarted() | SpeculationStarted() | SpeculationDropped():
             return {"agent": event.agent}
         case _:
             return None

@@ -23,6 +23,8 @@ from massgen_compat.events import (
     RunEvent,
     RunLimited,
     RunStarted,
+    SpeculationDropped,
+    SpeculationStarted,
     SubmissionRejected,
     TeamCalled,
     TurnFinished,
@@ -101,6 +103,8 @@ class RunSpans:
                 self._end_round(event.agent)
             case VoteCast():
                 self._end_round(event.voter)
+            case SpeculationDropped():
+                self._end_round(event.agent)
             case AgentLeft():
                 self._end_round(event.agent, ERRORS.get(event.reason))
             case MessageText() | MessageRefusal() | MessageToolCall():
@@ -115,6 +119,7 @@ class RunSpans:
                 | HostedToolCalled()
                 | ParametersDropped()
                 | VotesVoided()
+                | SpeculationStarted()
                 | WinnerChosen()
                 | PresentationStarted()
                 | RunLimited()
