@@ -10,7 +10,8 @@ NODE_CLIENTS := $(patsubst tests/clients/node/%/package-lock.json,.venv/.clients
 PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,.venv/.clients-python-%,\
 	$(wildcard tests/clients/python/*.txt))
 
-.PHONY: demo test fuzz test-clients test-scaling clients-matrix clients check test-massgen massgen-recordings bench bench-massgen bench-gpt52 soak cassettes clean
+.PHONY: demo test fuzz test-clients test-scaling clients-matrix clients check test-massgen \
+	massgen-recordings bench bench-massgen bench-gpt52 bench-thrift soak cassettes clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -59,6 +60,10 @@ bench-massgen: .venv/.massgen
 
 bench-gpt52: .venv/.dev
 	$(BIN)/python -m benchmarks.gpt52
+
+# What the settings that spend less do to calls, tokens and seconds: the table of docs/costs.md.
+bench-thrift: .venv/.dev
+	$(BIN)/python -m benchmarks.thrift
 
 # Minutes of load, then what is left of it. SHORT=1: a tenth, in less than a minute. Linux only.
 soak: .venv/.dev
