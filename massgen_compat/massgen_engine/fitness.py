@@ -30,6 +30,8 @@ def problems(team: Team, policy_of: Callable[[Agent], Policy]) -> list[str]:
     limits = team.settings.limits
     if team.settings.escalation is not None:
         found.append("`escalation` is for the local engine: MassGen asks all agents at once")
+    if team.settings.speculate:
+        found.append("`speculate` is for the local engine: MassGen presents when it has decided")
     if team.settings.unverified == "discard":
         found.append("`unverified: discard` is for the local engine: MassGen has no abstention")
     for agent in team.agents:
