@@ -5,10 +5,10 @@ It is dull on purpose: every rule of the coordination stands in ``coordination``
 """
 
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, assert_never
+from typing import assert_never
 
 import anyio
 import anyio.lowlevel
@@ -44,6 +44,7 @@ from massgen_compat.coordination import (
     stop_before,
 )
 from massgen_compat.engine.listening import Equipment, Listener
+from massgen_compat.engine.patience import Watch
 from massgen_compat.engine.presenting import Presenter
 from massgen_compat.engine.whole import whole_replies, without_first_token
 from massgen_compat.errors import (
@@ -99,7 +100,12 @@ class _Desk:
     text: str = ""
     effort: str | None = None
     request: TurnRequest | None = None
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    scope: anyio.CancelScope | None = None
+
+    def cancel(self) -> None:
+        """End its call, if there is one."""
+        if self.scope is not None:
+            self.scope.cancel()
 
 
 class Driver:
@@ -130,11 +136,12 @@ class Driver:
         self._resumed = resumed
         self._ledger = Ledger(team, equipment.costs)
         self._meter = Meter(team.settings.limits, equipment.costs)
+        self._watch = Watch(team.settings.timeouts)
         listener = Listener(
             equipment.models,
             self._ledger,
             self._meter,
-            start=self._start,
+            watch=self._watch,
             emit=self._emit,
             signal=self._send,
         )
@@ -193,6 +200,7 @@ class Driver:
         self._signals = Channel[Signal](4 * len(self._policies) + 4)
         async with anyio.create_task_group() as tasks:
             self._tasks: TaskGroup = tasks
+            tasks.start_soon(self._watch.keep)
             await self._apply(self._first)
             while self._state.stage is not Stage.DONE:
                 calls = self._state.calls
@@ -207,7 +215,7 @@ class Driver:
         self._state = transition.state
         for effect in transition.effects:
             if isinstance(effect, CancelTurn):
-                self._desks[effect.agent].scope.cancel()
+                self._desks[effect.agent].cancel()
         planned: dict[str, Sequence[int]] = {}
         for effect in calls_of(transition):
             planned[effect.agent] = self._prepare(effect)
@@ -258,7 +266,7 @@ class Driver:
             case ReleaseMessage():
                 self._presenter.release()
             case CancelTurn(agent):
-                self._desks[agent].scope.cancel()
+                self._desks[agent].cancel()
             case StartTimer(timer, seconds):
                 self._tasks.start_soon(self._time, timer, seconds)
             case Complete() | Abort():
@@ -403,9 +411,6 @@ class Driver:
         error.agent = next((d.agent for d in self._presentation.drafts if d.agent), None)
         error.spent = True
         return error
-
-    def _start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._tasks.start_soon(task)
 
     async def _send(self, signal: Signal) -> None:
         await self._signals.send(signal)

@@ -1,13 +1,12 @@
 """One model call: heard, counted, and held to the limits of the run."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 
 from massgen_compat.coordination import LimitReached, Signal
-from massgen_compat.engine.patience import Patience
+from massgen_compat.engine.patience import Watch
 from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
 from massgen_compat.events import ParametersDropped, RunEvent, TurnFinished
 from massgen_compat.ledger import Ledger
@@ -31,7 +30,7 @@ class Equipment:
 class Listener:
     """Makes the model calls of one run.
 
-    ``start`` starts a task of the run, ``emit`` tells events, ``signal`` the coordination.
+    ``watch`` ends those that take too long; ``emit`` tells events, ``signal`` the coordination.
     """
 
     def __init__(
@@ -40,12 +39,12 @@ class Listener:
         ledger: Ledger,
         meter: Meter,
         *,
-        start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
+        watch: Watch,
         emit: Callable[[RunEvent], Awaitable[None]],
         signal: Callable[[Signal], Awaitable[None]],
     ) -> None:
         self._models = models
-        self._start = start
+        self._watch = watch
         self._ledger = ledger
         self._meter = meter
         self._emit = emit
@@ -94,9 +93,7 @@ class Listener:
 
     async def _hear_out(self, request: TurnRequest, call: Call, hear: Hear) -> Reply:
         reply: Reply | None = None
-        patience = Patience(request.timeouts or Timeouts())
-        self._start(patience.watch)
-        with patience.bound():
+        with self._watch.over(request.timeouts or Timeouts()) as patience:
             async with self._models[request.agent].stream(request) as pieces:
                 async for piece in pieces:
                     patience.heard()

@@ -1,4 +1,4 @@
-"""How long a model call may make a run wait: one watch over all its silences."""
+"""How long model calls may make a run wait: one watch over all the silences of a run."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,32 +11,19 @@ from massgen_compat.run import Timeouts
 
 
 class Patience:
-    """Ends one model call that is silent, or lasts, for too long.
+    """What is left of the patience with one model call.
 
-    ``heard`` and ``waits`` only note the time, because a stream has thousands of pieces; ``watch``
-    is a task that sleeps until a timeout may be over. What the listener does between the two is
-    not the provider's silence.
+    ``heard`` and ``waits`` only note the time, because a stream has thousands of pieces; the watch
+    looks at it when a timeout may be over. What the listener does between the two is not the
+    provider's silence.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
-        self._call = anyio.CancelScope()
-        self._watch = anyio.CancelScope()
         self._began = False
         self._waited = 0.0
         self._since: float | None = monotonic()
-
-    @contextmanager
-    def bound(self) -> Generator[None]:
-        """Bound what is inside; raises ``UpstreamTimeout`` where it took too long."""
-        try:
-            with self._call:
-                yield
-        finally:
-            self._watch.cancel()
-        if self._call.cancelled_caught:
-            _, why = self._nearest()
-            raise UpstreamTimeout(why)
+        self.call = anyio.CancelScope()
 
     def heard(self) -> None:
         """A piece came."""
@@ -48,19 +35,7 @@ class Patience:
         """The piece was dealt with; the next one is waited for."""
         self._since = monotonic()
 
-    async def watch(self) -> None:
-        """Cancel the call when a timeout is over; ends with the call.
-
-        The first piece may bring a shorter timeout than the one that is slept for, so no sleep is
-        longer than that.
-        """
-        longest = self._timeouts.between_tokens_seconds
-        with self._watch:
-            while (left := self._nearest()[0]) > 0:  # noqa: ASYNC110 - each piece moves the end
-                await anyio.sleep(min(left, longest))
-            self._call.cancel()
-
-    def _nearest(self) -> tuple[float, str]:
+    def nearest(self) -> tuple[float, str]:
         """The seconds left of the timeout that comes next, and what to say when it is over."""
         given = self._timeouts
         silent = 0.0 if self._since is None else monotonic() - self._since
@@ -72,3 +47,43 @@ class Patience:
         if turn < limit - silent:
             return turn, f"the provider did not end its answer in {given.turn_seconds:g} seconds"
         return limit - silent, f"the provider {what} {limit:g} seconds"
+
+
+class Watch:
+    """Ends the calls of a run that are silent, or last, for too long; ``keep`` is its one task.
+
+    It never sleeps longer than the shortest of the team's ``timeouts``, so a call that begins
+    meanwhile is seen in time.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._calls: set[Patience] = set()
+        self._shortest = min(
+            timeouts.first_token_seconds, timeouts.between_tokens_seconds, timeouts.turn_seconds
+        )
+
+    @contextmanager
+    def over(self, timeouts: Timeouts) -> Generator[Patience]:
+        """Watch a call, which is inside; raises ``UpstreamTimeout`` where it took too long."""
+        patience = Patience(timeouts)
+        self._calls.add(patience)
+        try:
+            with patience.call:
+                yield patience
+        finally:
+            self._calls.discard(patience)
+        if patience.call.cancelled_caught:
+            _, why = patience.nearest()
+            raise UpstreamTimeout(why)
+
+    async def keep(self) -> None:
+        """Watch until cancelled."""
+        while True:  # each piece moves the end of its call
+            sleep = self._shortest
+            for patience in self._calls:
+                left, _ = patience.nearest()
+                if left > 0:
+                    sleep = min(sleep, left)
+                else:
+                    patience.call.cancel()
+            await anyio.sleep(sleep)

@@ -112,9 +112,12 @@ class Presenter:
 
     async def _write_all(self, request: TurnRequest, tell: Tell) -> MassGenError | None:
         failures: list[MassGenError] = []
-        async with anyio.create_task_group() as tasks:
-            for draft in self._presentation.drafts:
-                if draft.pending:
+        pending = [draft for draft in self._presentation.drafts if draft.pending]
+        if len(pending) == 1:
+            await self._write(request, pending[0], tell, failures)
+        else:
+            async with anyio.create_task_group() as tasks:
+                for draft in pending:
                     tasks.start_soon(
                         self._write, request, draft, tell, failures, tasks.cancel_scope
                     )
@@ -135,7 +138,7 @@ class Presenter:
         draft: Draft,
         tell: Tell,
         failures: list[MassGenError],
-        scope: anyio.CancelScope,
+        others: anyio.CancelScope | None = None,
     ) -> None:
         """One message. An error ends the others, too."""
 
@@ -157,7 +160,8 @@ class Presenter:
                 raise UpstreamMalformed("the model wrote an empty message")
         except MassGenError as error:
             failures.append(error)
-            scope.cancel()
+            if others is not None:
+                others.cancel()
             return
         text = self._presentation.text_to_check(reply)
         problem = self._presentation.lacks_call(reply) or await self._fault(text)

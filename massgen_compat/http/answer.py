@@ -103,11 +103,9 @@ class RunResponse(Response):
         await pipe.start(stream.status_code, stream.raw_headers)
 
     async def _follow(self, pipe: Pipe, seat: Seat) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._beat, pipe, seat)
-            while pieces := await seat.reader.rest():
-                await pipe.write(b"".join(pieces))
-            tasks.cancel_scope.cancel()
+        pipe.meanwhile(self._beat, pipe, seat)
+        while pieces := await seat.reader.rest():
+            await pipe.write(b"".join(pieces))
         failure = seat.run.failure
         await pipe.write((failure.event if failure else b"") + sse.DONE, more=False)
 

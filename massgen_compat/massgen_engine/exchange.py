@@ -9,7 +9,6 @@ import anyio
 from pydantic_core import from_json, to_json
 
 from massgen_compat.channel import Channel
-from massgen_compat.engine.patience import Patience
 from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
 from massgen_compat.events import SubmissionRejected, TurnFinished, TurnStarted
 from massgen_compat.massgen_engine.accounts import Run
@@ -151,11 +150,9 @@ class Call:
         self, turn: TurnRequest, body: dict[str, Any], opened: anyio.Event, counted: Counted
     ) -> Reply:
         run = self._run
-        patience = Patience(run.settings.timeouts)
-        run.tasks.start_soon(patience.watch)
         payloads = Payloads()
         parser = responses.Parser() if self._api == "responses" else chat.Parser()
-        with patience.bound():
+        with run.watch.over(run.settings.timeouts) as patience:
             async with self._model.exchange(turn, body) as chunks:
                 opened.set()
                 while (data := await receive(chunks)) is not None:

@@ -1,9 +1,10 @@
 """The way to one client: writes that end when it is gone, or when it reads nothing for too long."""
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
 import anyio
+from anyio.abc import TaskGroup
 
 _Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[_Message]]
@@ -19,6 +20,7 @@ class Pipe:
         self._write_seconds = write_seconds
         self._lock = anyio.Lock(fast_acquire=True)
         self._scope = anyio.CancelScope()
+        self._tasks: TaskGroup
         self.last = 0.0
 
     async def while_connected(
@@ -26,10 +28,14 @@ class Pipe:
     ) -> None:
         """Answer, until the client is gone: nobody will read what the agents are paid for."""
         with self._scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch)
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._watch)
                 await answer(*arguments)
-                tasks.cancel_scope.cancel()
+                self._tasks.cancel_scope.cancel()
+
+    def meanwhile(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+        """Do something beside the answer, until its end."""
+        self._tasks.start_soon(work, *arguments)
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Send the status and the headers."""
