@@ -11,7 +11,7 @@ PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,.venv/.clients-python-%,
 	$(wildcard tests/clients/python/*.txt))
 
 .PHONY: demo test fuzz test-clients test-scaling clients-matrix clients check test-massgen \
-	massgen-recordings bench bench-massgen bench-gpt52 bench-thrift soak cassettes clean
+	massgen-recordings bench peers bench-massgen bench-gpt52 bench-thrift soak cassettes clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -51,8 +51,23 @@ check: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 
-bench: .venv/.dev
-	$(BIN)/python -m benchmarks
+# One table; ROWS='saturation import': only these rows. PLOTS=docs: the curves as a picture and text.
+# The rows of peers need `make peers`; without it they say so.
+bench: .venv/.bench
+	$(BIN)/python -m benchmarks $(ROWS) $(if $(PLOTS),--plots $(PLOTS))
+
+peers: .venv/.peer-litellm .venv/.peer-optillm .venv/.massgen
+
+.venv/.bench: .venv/.dev pyproject.toml
+	$(BIN)/pip install --quiet --group bench
+	touch $@
+
+.venv/.peer-litellm: PACKAGE = litellm[proxy]
+.venv/.peer-optillm: PACKAGE = optillm
+.venv/.peer-%: .venv/.uv
+	$(BIN)/uv venv --quiet --clear --python '>=3.11,<3.13' .venv/peers/$*
+	$(BIN)/uv pip install --quiet --python .venv/peers/$* '$(PACKAGE)'
+	touch $@
 
 # Against MassGen's own server, from the same environment. Some minutes.
 bench-massgen: .venv/.massgen

@@ -1,87 +1,177 @@
-"""A bare upstream of known speed, for measuring: raw asyncio, Chat Completions, streaming only.
+"""A bare upstream of known pace: one asyncio protocol, Chat Completions, streamed and whole.
 
-It drafts, votes for agent1 and presents, 50 tokens each time, the first after 20 ms and then one
-every 5 ms. Each token of a message is the time at which it was sent (``CLOCK_MONOTONIC``, ns), so
-that whoever receives it knows how long it was under way. ``python -m benchmarks.upstream`` prints
-its port.
+It has to be cheaper than what it is asked by. It drafts, votes for agent1 and presents, each reply
+as long as the others. The tokens of a message are the times at which they were sent
+(``CLOCK_MONOTONIC``, ns), so that whoever receives one knows how long it was under way. A whole
+reply comes when the last token of a streamed one would.
+
+``python -m benchmarks.upstream [FIRST EVERY TOKENS]`` prints its port; the pace is in seconds.
 """
 
 import asyncio
 import json
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
-FIRST, EVERY, TOKENS = 0.020, 0.005, 50
+from benchmarks.loops import run
+
+PACE = (0.020, 0.005, 50)
+"""Seconds to the first token, seconds from token to token, tokens."""
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-def _frame(delta: dict[str, Any], finish: str | None = None, **more: object) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return _chunked({"choices": [choice], **more})
+class Script:
+    """What is said, as bytes made once: frames of drafts and votes, and their whole replies."""
+
+    def __init__(self, tokens: int) -> None:
+        words = tokens - 1
+        self.tokens = tokens
+        draft = {"content": "word " * words}
+        vote = {"agent_id": "agent1", "reason": "word " * max(words - 4, 1)}
+        self.draft = _call("new_answer", json.dumps(draft), tokens)
+        self.vote = _call("vote", json.dumps(vote), tokens)
+        usage = {"prompt_tokens": 100, "completion_tokens": tokens, "total_tokens": 100 + tokens}
+        self.usage = usage
+        done = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+        tail = _chunk({"choices": [], "usage": usage}) + done
+        self.called = _frame({}, "tool_calls") + tail
+        self.stopped = _frame({}, "stop") + tail
+        self.whole_draft = self._whole(_calling("new_answer", json.dumps(draft)), "tool_calls")
+        self.whole_vote = self._whole(_calling("vote", json.dumps(vote)), "tool_calls")
+
+    def whole_message(self) -> bytes:
+        """A message that is sent now."""
+        text = f"{time.monotonic_ns()} " * self.tokens
+        return self._whole({"role": "assistant", "content": text}, "stop")
+
+    def _whole(self, message: dict[str, Any], finish: str) -> bytes:
+        choice = {"index": 0, "message": message, "finish_reason": finish}
+        base = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+        body = json.dumps({**base, "choices": [choice], "usage": self.usage}).encode()
+        head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
+        return f"{head}{len(body)}\r\n\r\n".encode() + body
 
 
-def _chunked(payload: dict[str, Any]) -> bytes:
+def _frame(delta: dict[str, Any], finish: str | None = None) -> bytes:
+    return _chunk({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+
+def _chunk(payload: dict[str, Any]) -> bytes:
     base = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     data = b"data: " + json.dumps({**base, **payload}).encode() + b"\n\n"
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
-def _call(name: str, arguments: str) -> list[bytes]:
-    """A tool call in ``TOKENS`` fragments."""
-    step = -(-len(arguments) // (TOKENS - 1))
+def _call(name: str, arguments: str, tokens: int) -> list[bytes]:
+    """A tool call in as many fragments."""
+    step = -(-len(arguments) // max(tokens - 1, 1))
     pieces = [arguments[i : i + step] for i in range(0, len(arguments), step)]
-    head = {"index": 0, "id": "call_1", "type": "function", "function": {"name": name}}
-    head["function"] = {"name": name, "arguments": ""}
+    function = {"name": name, "arguments": ""}
+    head = {"index": 0, "id": "call_1", "type": "function", "function": function}
     frames = [_frame({"role": "assistant", "content": None, "tool_calls": [head]})]
     frames += [_frame({"tool_calls": [{"index": 0, "function": {"arguments": p}}]}) for p in pieces]
     return frames
 
 
-_USAGE = {"prompt_tokens": 100, "completion_tokens": TOKENS, "total_tokens": 100 + TOKENS}
-_DONE = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
-_TAIL = _chunked({"choices": [], "usage": _USAGE}) + _DONE
-
-DRAFT = _call("new_answer", json.dumps({"content": "word " * 49}))
-VOTE = _call("vote", json.dumps({"agent_id": "agent1", "reason": "word " * 45}))
+def _calling(name: str, arguments: str) -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    call = {"id": "call_1", "type": "function", "function": function}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+_TOKEN = _frame({"content": "%d "}).partition(b"%d")
+_TOKEN_HEAD, _TOKEN_TAIL = _TOKEN[0].partition(b"\r\n")[2], _TOKEN[2]
+
+
+def token() -> bytes:
+    """The frame of a token that is sent now."""
+    data = b"%s%d%s" % (_TOKEN_HEAD, time.monotonic_ns(), _TOKEN_TAIL)
+    return b"%x\r\n%s" % (len(data) - 2, data)
+
+
+class Upstream(asyncio.Protocol):
     """One connection, kept alive."""
-    try:
-        while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(
-                int(line.split(b":")[1])
-                for line in head.split(b"\r\n")
-                if line.lower().startswith(b"content-length")
+
+    def __init__(self, script: Script, first: float, every: float) -> None:
+        self._script = script
+        self._first, self._every = first, every
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray()
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.WriteTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = bytes(self._buffer[:end]).lower()
+        _, _, length = head.partition(b"content-length:")
+        size = int(length.partition(b"\r\n")[0] or 0)
+        if len(self._buffer) >= end + 4 + size:
+            body = bytes(self._buffer[end + 4 : end + 4 + size])
+            del self._buffer[: end + 4 + size]
+            self._answer(json.loads(body or b"{}"))
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        script = self._script
+        tools = {tool["function"]["name"] for tool in body.get("tools") or ()}
+        frames = script.vote if "vote" in tools else script.draft if tools else None
+        if body.get("stream"):
+            self._transport.write(HEAD)
+            self._later(self._first, self._next, frames, 0, self._loop.time() + self._first)
+            return
+        delay = self._first + (script.tokens - 1) * self._every
+        self._later(delay, self._whole, frames)
+
+    def _whole(self, frames: Sequence[bytes] | None) -> None:
+        script = self._script
+        if frames is None:
+            self._transport.write(script.whole_message())
+        else:
+            self._transport.write(
+                script.whole_vote if frames is script.vote else script.whole_draft
             )
-            body = json.loads(await reader.readexactly(length))
-            await _answer(body, writer)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        pass
-    finally:
-        writer.close()
 
+    def _next(self, frames: Sequence[bytes] | None, index: int, due: float) -> None:
+        """Write what is due now; each token in a write of its own, as a provider sends it."""
+        count = len(frames) if frames else self._script.tokens
+        while True:
+            self._transport.write(frames[index] if frames else token())
+            index += 1
+            if index == count:
+                script = self._script
+                self._transport.write(script.called if frames else script.stopped)
+                return
+            due += self._every
+            if self._every:
+                self._later(due - self._loop.time(), self._next, frames, index, due)
+                return
 
-async def _answer(body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
-    tools = {tool["function"]["name"] for tool in body.get("tools", ())}
-    frames = VOTE if "vote" in tools else DRAFT if tools else None
-    start = asyncio.get_running_loop().time() + FIRST
-    writer.write(HEAD)
-    for index in range(len(frames) if frames else TOKENS):
-        await asyncio.sleep(start + index * EVERY - asyncio.get_running_loop().time())
-        token = frames[index] if frames else _frame({"content": f"{time.monotonic_ns()} "})
-        writer.write(token)
-        await writer.drain()
-    writer.write(_frame({}, "tool_calls" if frames else "stop") + _TAIL)
-    await writer.drain()
+    def _later(self, delay: float, call: Any, *arguments: object) -> None:
+        if delay > 0:
+            self._timer = self._loop.call_later(delay, call, *arguments)
+        else:
+            call(*arguments)
 
 
 async def main() -> None:
     """Serve on a free port until killed."""
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=4096)
+    first, every, tokens = map(float, sys.argv[1:] or PACE)
+    script = Script(int(tokens))
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Upstream(script, first, every), "127.0.0.1", 0, backlog=4096
+    )
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     async with server:
@@ -89,4 +179,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -1,0 +1,191 @@
+"""The client that measures: raw asyncio over kept-alive connections, as cheap as can be."""
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+QUESTION = "Why is the sky blue?"
+
+
+def payload(model: str, *, stream: bool = True, path: str = "/v1", **more: Any) -> bytes:
+    """A chat request, head and body."""
+    messages = [{"role": "user", "content": QUESTION}]
+    body = json.dumps({"model": model, "stream": stream, "messages": messages, **more}).encode()
+    head = (
+        f"POST {path}/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        f"authorization: Bearer none\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+@dataclass(slots=True)
+class Timing:
+    """One answer: seconds to its first event and to its end; ns from token to token."""
+
+    first: float = 0.0
+    total: float = 0.0
+    delays: list[int] = field(default_factory=list[int])
+    bytes: int = 0
+
+
+class Failed(Exception):
+    """An answer that was none."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection; ``ask`` as often as wanted, one request at a time.
+
+    With ``stamps`` the tokens of an answer are read as times (see ``upstream``).
+    """
+
+    def __init__(self, *, stamps: bool = False) -> None:
+        self._stamps = stamps
+        self._transport: asyncio.WriteTransport
+        self._done: asyncio.Future[None] | None = None
+        self._timing = Timing()
+        self._start = 0.0
+        self._head = b""
+        self._left = -1
+        self._tail = b""
+
+    @classmethod
+    async def open(cls, port: int, *, stamps: bool = False) -> "Connection":
+        """Connect to a local port."""
+        loop = asyncio.get_running_loop()
+        _, made = await loop.create_connection(lambda: cls(stamps=stamps), "127.0.0.1", port)
+        return made
+
+    async def ask(self, request: bytes) -> Timing:
+        """Send a request and read all of its answer. Raises ``Failed``."""
+        self._done = asyncio.get_running_loop().create_future()
+        self._timing, self._head, self._left, self._tail = Timing(), b"", -1, b""
+        self._start = time.perf_counter()
+        self._transport.write(request)
+        await self._done
+        return self._timing
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(f"the connection was closed ({exc})")
+
+    def data_received(self, data: bytes) -> None:
+        timing, received = self._timing, time.monotonic_ns()
+        timing.bytes += len(data)
+        if self._left < 0:
+            self._head += data
+            head, found, data = self._head.partition(b"\r\n\r\n")
+            if not found:
+                return
+            self._begin(head)
+        if not timing.first and data:
+            timing.first = time.perf_counter() - self._start
+        if self._left:
+            self._left -= len(data)
+            if self._left <= 0:
+                self._end()
+            return
+        text = self._tail + data
+        if b'"error"' in text:
+            self._fail(text[text.index(b'"error"') :].decode(errors="replace")[:400])
+        if self._stamps:
+            self._read(text, received)
+        self._tail = text[text.rfind(b"\n\n") + 2 :][-4096:]
+        if text.endswith(b"0\r\n\r\n"):
+            self._end()
+
+    def _begin(self, head: bytes) -> None:
+        """``_left`` is the length of the body, 0 for one in chunks."""
+        if not head.startswith(b"HTTP/1.1 200 "):
+            self._fail(head.decode("latin-1")[:200])
+        _, found, length = head.lower().partition(b"content-length:")
+        self._left = int(length.partition(b"\r\n")[0]) if found else 0
+
+    def _read(self, text: bytes, received: int) -> None:
+        whole = text[: text.rfind(b"\n\n") + 1]
+        for piece in whole.split(b'"content":"')[1:]:
+            sent = piece.partition(b" ")[0]
+            if sent.isdigit():
+                self._timing.delays.append(received - int(sent))
+
+    def _end(self) -> None:
+        self._timing.total = time.perf_counter() - self._start
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+    def _fail(self, why: str) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(Failed(why))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a crowd measured."""
+
+    timings: Sequence[Timing]
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return len(self.timings) / self.seconds
+
+    @property
+    def median(self) -> float:
+        """Seconds of the median answer."""
+        return statistics.median(timing.total for timing in self.timings)
+
+    def delays(self) -> list[float]:
+        """Milliseconds from token to token, in order of size."""
+        return sorted(delay / 1e6 for timing in self.timings for delay in timing.delays)
+
+    def firsts(self) -> list[float]:
+        """Milliseconds to the first event, in order of size."""
+        return sorted(timing.first * 1e3 for timing in self.timings)
+
+
+async def crowd(
+    port: int,
+    request: bytes,
+    clients: int,
+    *,
+    seconds: float = 0.0,
+    runs: int = 1,
+    stamps: bool = False,
+    spread: float = 0.0,
+) -> Load:
+    """So many clients ask again and again: each at least ``runs`` times, and for ``seconds``.
+
+    They begin over a ``spread`` of seconds. Raises ``Failed``.
+    """
+    timings: list[Timing] = []
+    connections = [await Connection.open(port, stamps=stamps) for _ in range(clients)]
+    start = time.perf_counter()
+
+    async def client(place: int, connection: Connection) -> None:
+        if spread:
+            await asyncio.sleep(spread * place / clients)
+        count = 0
+        while count < runs or time.perf_counter() - start < seconds:
+            timings.append(await connection.ask(request))
+            count += 1
+
+    await asyncio.gather(*(client(*each) for each in enumerate(connections)))
+    took = time.perf_counter() - start
+    for connection in connections:
+        connection.close()
+    return Load(timings, took)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Of values in order of size."""
+    return values[min(len(values) - 1, int(len(values) * percent / 100))]

@@ -1,0 +1,96 @@
+"""The processes that take part in a measurement, and the CPU that each of them used."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+NO_DELAY = ("0", "0", "50")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that serves on ``port``."""
+
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        """Its address, as clients of OpenAI write it."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it and its threads have used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1]
+        return sum(map(int, fields.split()[11:13])) / TICKS
+
+    def resident(self) -> int:
+        """Resident memory in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line) * 1024
+
+
+@contextlib.contextmanager
+def started(
+    module: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> Generator[Process]:
+    """A module of ours that prints its port."""
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", module, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+    assert process.stdout is not None
+    try:
+        port = int(process.stdout.readline())
+        yield Process(port, process.pid)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """An upstream, and a server of ours before it."""
+
+    upstream: Process
+    server: Process
+
+
+@contextlib.contextmanager
+def staged(*pace: str, http: str = "aiohttp") -> Generator[Stage]:
+    """A stage; ``pace`` as ``benchmarks.upstream`` takes it."""
+    with (
+        started("benchmarks.upstream", *pace) as upstream,
+        started("benchmarks.served", upstream.url, env={"HTTP": http}) as server,
+    ):
+        yield Stage(upstream, server)
+
+
+@contextlib.contextmanager
+def timed_cpu(process: Process) -> Generator[list[float]]:
+    """Afterwards the list holds the seconds of CPU that the process used meanwhile."""
+    used: list[float] = []
+    before = process.cpu()
+    yield used
+    used.append(process.cpu() - before)
+
+
+def wait_for_port(port: int, process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Whether something listens on the port within so many seconds."""
+    import socket  # noqa: PLC0415 - for servers that do not say when they are ready
+
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        time.sleep(0.2)
+    return False
