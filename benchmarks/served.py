@@ -4,6 +4,7 @@ Prints its port. Teams ``single``, ``trio`` and, for growth, ``team1`` … ``tea
 upstream. ``HTTP=httpx`` in the environment: the SDK's default transport instead of aiohttp's.
 """
 
+import gc
 import os
 import socket
 import sys
@@ -14,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 
 from massgen_compat import Agent, Backend, MassGen, Team
 from massgen_compat.asgi import create_app
+from massgen_compat.cli.server import COLLECT_AFTER
 
 URL = "BENCHMARK_UPSTREAM"
 
@@ -28,7 +30,11 @@ def make_app() -> Starlette:
         Team(name, [Agent(f"agent_{i}", model="m", backend=backend) for i in range(size)])
         for name, size in sizes.items()
     ]
-    return create_app(MassGen(*teams), max_runs=100_000)
+    app = create_app(MassGen(*teams), max_runs=100_000)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)  # both as ``massgen-compat serve`` does
+    return app
 
 
 def main() -> None:
