@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 from benchmarks.loops import run
@@ -66,9 +67,9 @@ def _chunk(payload: dict[str, Any]) -> bytes:
 
 
 def _call(name: str, arguments: str, tokens: int) -> list[bytes]:
-    """A tool call in as many fragments."""
-    step = -(-len(arguments) // max(tokens - 1, 1))
-    pieces = [arguments[i : i + step] for i in range(0, len(arguments), step)]
+    """A tool call in exactly as many fragments."""
+    ends = [len(arguments) * place // (tokens - 1) for place in range(tokens)]
+    pieces = [arguments[start:end] for start, end in pairwise(ends)]
     function = {"name": name, "arguments": ""}
     head = {"index": 0, "id": "call_1", "type": "function", "function": function}
     frames = [_frame({"role": "assistant", "content": None, "tool_calls": [head]})]
