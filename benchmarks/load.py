@@ -42,7 +42,8 @@ class Connection(asyncio.Protocol):
     With ``stamps`` the tokens of an answer are read as times (see ``upstream``).
     """
 
-    def __init__(self, *, stamps: bool = False) -> None:
+    def __init__(self, port: int, *, stamps: bool = False) -> None:
+        self._port = port
         self._stamps = stamps
         self._transport: asyncio.WriteTransport
         self._done: asyncio.Future[None] | None = None
@@ -51,18 +52,26 @@ class Connection(asyncio.Protocol):
         self._head = b""
         self._left = -1
         self._tail = b""
+        self._last = b""
 
     @classmethod
     async def open(cls, port: int, *, stamps: bool = False) -> "Connection":
         """Connect to a local port."""
-        loop = asyncio.get_running_loop()
-        _, made = await loop.create_connection(lambda: cls(stamps=stamps), "127.0.0.1", port)
+        made = cls(port, stamps=stamps)
+        await made.connect()
         return made
+
+    async def connect(self) -> None:
+        """Connect, or connect again to a server that closes after each answer."""
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: self, "127.0.0.1", self._port)
 
     async def ask(self, request: bytes) -> Timing:
         """Send a request and read all of its answer. Raises ``Failed``."""
+        if self._transport.is_closing():
+            await self.connect()
         self._done = asyncio.get_running_loop().create_future()
-        self._timing, self._head, self._left, self._tail = Timing(), b"", -1, b""
+        self._timing, self._head, self._left, self._tail, self._last = Timing(), b"", -1, b"", b""
         self._start = time.perf_counter()
         self._transport.write(request)
         await self._done
@@ -76,6 +85,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.WriteTransport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is None and b"[DONE]" in self._last:
+            self._end()
         self._fail(f"the connection was closed ({exc})")
 
     def data_received(self, data: bytes) -> None:
@@ -99,13 +110,14 @@ class Connection(asyncio.Protocol):
             self._fail(text[text.index(b'"error"') :].decode(errors="replace")[:400])
         if self._stamps:
             self._read(text, received)
+        self._last = text[-64:]
         self._tail = text[text.rfind(b"\n\n") + 2 :][-4096:]
         if text.endswith(b"0\r\n\r\n"):
             self._end()
 
     def _begin(self, head: bytes) -> None:
         """``_left`` is the length of the body, 0 for one in chunks."""
-        if not head.startswith(b"HTTP/1.1 200 "):
+        if b" 200 " not in head[:20]:
             self._fail(head.decode("latin-1")[:200])
         _, found, length = head.lower().partition(b"content-length:")
         self._left = int(length.partition(b"\r\n")[0]) if found else 0

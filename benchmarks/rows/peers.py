@@ -23,6 +23,7 @@ LITELLM = """\
 model_list:
   - model_name: m
     litellm_params: {{model: openai/m, api_base: "{url}", api_key: none}}
+general_settings: {{dangerously_permit_weak_or_unset_master_key: true}}
 """
 MASSGEN = """\
 agents:
