@@ -56,7 +56,7 @@ check: .venv/.dev
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(ROWS) $(if $(PLOTS),--plots $(PLOTS))
 
-peers: .venv/.peer-litellm .venv/.peer-optillm .venv/.massgen
+peers: .venv/.peer-litellm .venv/.peer-optillm
 
 .venv/.bench: .venv/.dev pyproject.toml
 	$(BIN)/pip install --quiet --group bench

@@ -24,7 +24,6 @@ ROWS: dict[str, Callable[[Table], None]] = {
     "cpu-per-token": passing.cpu_per_token,
     "litellm": peers.litellm,
     "optillm": peers.optillm,
-    "massgen": peers.massgen,
     "open-streams": streams.open_streams,
     "workers": workers.workers,
     "growth-agents": growth.agents,

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from benchmarks.load import Failed, crowd, payload
+from benchmarks.load import Failed, payload
 from benchmarks.loops import run
 from benchmarks.rows.passing import passed
 from benchmarks.stage import NO_DELAY, Process, Stage, staged, wait_for_port
@@ -24,16 +24,6 @@ model_list:
   - model_name: m
     litellm_params: {{model: openai/m, api_base: "{url}", api_key: none}}
 general_settings: {{dangerously_permit_weak_or_unset_master_key: true}}
-"""
-MASSGEN = """\
-agents:
-{agents}
-orchestrator: {{}}
-ui: {{display_type: silent, logging_enabled: false}}
-"""
-MASSGEN_AGENT = """\
-  - id: {name}
-    backend: {{type: chatcompletion, model: m, base_url: "{url}", api_key: none}}
 """
 
 
@@ -93,22 +83,3 @@ def _compare(table: Table, name: str, process: Process, stage: Stage) -> None:
     ours = run(passed(stage.server))
     table.least(f"team of one ÷ {name}, streaming, 16 clients", ours.rate / theirs.rate, 15)
     table.tell("… requests/s", f"{ours.rate:.0f} ÷ {theirs.rate:.1f}")
-
-
-def massgen(table: Table) -> None:
-    """Runs of three agents per second ÷ those of ``massgen serve``, which does not stream."""
-    with tempfile.TemporaryDirectory() as name, staged(*NO_DELAY) as stage:
-        folder, port = Path(name), _free_port()
-        agents = (MASSGEN_AGENT.format(name=each, url=stage.upstream.url) for each in "abc")
-        (folder / "team.yaml").write_text(MASSGEN.format(agents="".join(agents)))
-        command = [str(ROOT / ".venv/massgen/bin/massgen"), "serve", "--config", "team.yaml"]
-        command += ["--host", "127.0.0.1", "--port", str(port)]
-        with peer(command, port, folder) as process:
-            for clients in (8, 64):
-                request = payload("massgen", stream=False)
-                theirs = run(crowd(process.port, request, clients, runs=1, seconds=15))
-                own = payload("trio", stream=False)
-                ours = run(crowd(stage.server.port, own, clients, runs=2, seconds=5))
-                ratio = ours.rate / theirs.rate
-                table.least(f"3 agents, runs/s ÷ massgen serve, {clients} clients", ratio, 20)
-                table.tell("… runs/s", f"{ours.rate:.0f} ÷ {theirs.rate:.2f}")
