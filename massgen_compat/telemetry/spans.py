@@ -85,9 +85,7 @@ class RunSpans:
 
     def see(self, event: RunEvent) -> None:
         """Take in an event."""
-        if (told := facts(event)) is not None:
-            attributes = {f"massgen.{name}": fact for name, fact in told.items()}
-            self._span.add_event(f"massgen.{event.type}", attributes, self._now())
+        self._note(event)
         match event:
             case RunStarted():
                 self._span.set_attribute("massgen.run.id", event.run_id)
@@ -140,6 +138,24 @@ class RunSpans:
         named: Attributes = {"gen_ai.agent.name": self._team}
         self._instruments.agent.record(seconds, {**workflow, **named, **failed})
         self._instruments.request.record(seconds, {**self._served(), **failed})
+
+    def _note(self, event: RunEvent) -> None:
+        """Votes and the decision are spans of a moment, whatever else there is to tell an event."""
+        told = facts(event)
+        if told is None:
+            return
+        attributes = {f"massgen.{name}": fact for name, fact in told.items()}
+        now = self._now()
+        match event:
+            case VoteCast(voter=agent):
+                name, within = f"vote {agent}", self._rounds.get(agent)
+            case WinnerChosen():
+                name, within = f"decide {self._team}", None
+            case _:
+                self._span.add_event(f"massgen.{event.type}", attributes, now)
+                return
+        context = trace.set_span_in_context(within.span if within else self._span)
+        self._tracer.start_span(name, context, attributes=attributes, start_time=now).end(now)
 
     def _start_round(self, event: TurnStarted) -> None:
         now = self._now()
