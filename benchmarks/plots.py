@@ -1,6 +1,7 @@
 """The curves of a table as a picture and as text: ``docs/performance.png`` and ``.txt``."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,11 @@ def _bars(name: str, points: Sequence[Sequence[float]]) -> Iterator[str]:
 def draw(curves: Curves, folder: Path) -> None:
     """Write the picture and the text into a folder."""
     (folder / "performance.txt").write_text(text(curves), encoding="utf-8")
-    import matplotlib as mpl  # noqa: PLC0415 - only who draws needs it
-
-    mpl.use("agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
+    matplotlib: Any = import_module("matplotlib")  # of the group `bench`: only who draws needs it
+    matplotlib.use("agg")
+    pyplot: Any = import_module("matplotlib.pyplot")
     rows = -(-len(curves) // 2)
-    plot: Any = pyplot
-    figure, axes = plot.subplots(rows, 2, figsize=(10, 2.6 * rows), squeeze=False)
+    figure, axes = pyplot.subplots(rows, 2, figsize=(10, 2.6 * rows), squeeze=False)
     for axis, (name, points) in zip(axes.flat, curves.items(), strict=False):
         what, _, by = name.rpartition(", by ")
         axis.plot(*zip(*points, strict=True), marker="o", color="#1f5fa8")
