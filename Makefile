@@ -10,7 +10,7 @@ NODE_CLIENTS := $(patsubst tests/clients/node/%/package-lock.json,.venv/.clients
 PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,.venv/.clients-python-%,\
 	$(wildcard tests/clients/python/*.txt))
 
-.PHONY: demo test fuzz test-clients test-scaling clients-matrix clients check test-massgen \
+.PHONY: demo docs picture test fuzz test-clients test-scaling clients-matrix clients check test-massgen \
 	massgen-recordings bench peers bench-massgen bench-gpt52 bench-thrift soak cassettes clean
 
 demo: .venv/.server
@@ -58,6 +58,14 @@ check: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 
+# The site, in site/: every page in the navigation, every link and anchor there, nothing from elsewhere.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# docs/picture.svg: the README's terminal, from a run of a scripted team.
+picture: .venv/.dev
+	$(BIN)/python -m tests.docs.picture
+
 # One table; ROWS='saturation import': only these rows. PLOTS=docs: the curves as a picture and text.
 # The rows of peers need `make peers`; without it they say so.
 bench: .venv/.bench
@@ -102,7 +110,7 @@ cassettes: .venv/.dev
 	$(BIN)/python -m tests.record_cassettes $(if $(LIVE),--live) $(if $(YES),--yes)
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv site .pytest_cache .ruff_cache .hypothesis
 
 .venv/.pip:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "massgen-compat needs Python 3.11 or newer")'
@@ -116,6 +124,10 @@ clean:
 
 .venv/.dev: .venv/.server pyproject.toml
 	$(BIN)/pip install --quiet --group dev
+	touch $@
+
+.venv/.docs: .venv/.server pyproject.toml
+	$(BIN)/pip install --quiet --group docs
 	touch $@
 
 # The clients on Node. Node itself comes with basedpyright, as a wheel: nobody has to install it.

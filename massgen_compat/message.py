@@ -131,7 +131,11 @@ class Message:
 
 
 def text_message(role: Role, text: str) -> Message:
-    """A message of one text part."""
+    """A message of one text part.
+
+    >>> text_message("user", "Why is the sky blue?").text
+    'Why is the sky blue?'
+    """
     return Message(role=role, content=(Text(text),))
 
 

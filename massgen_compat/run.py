@@ -128,7 +128,12 @@ class Price:
             raise ValueError("a price is a number of US dollars, 0 or more")
 
     def of(self, usage: "Usage") -> float:
-        """What a call with that usage costs."""
+        """What a call with that usage costs, in US dollars.
+
+        >>> price = Price(input_per_million=2.0, output_per_million=8.0)
+        >>> price.of(Usage(prompt_tokens=1_000_000, completion_tokens=500_000))
+        6.0
+        """
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         for_cached = self.cached_per_million
         cost = (usage.prompt_tokens - cached) * self.input_per_million

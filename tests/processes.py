@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
@@ -29,9 +30,12 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "PYTHONUTF8": "1", "PYTHONWARNINGS": "error", **(given or {})}
 
 
-def run(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Outcome:
+def run(
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Outcome:
     done = subprocess.run(
         command,
+        cwd=cwd,
         env=environment(env),
         capture_output=True,
         text=True,

@@ -260,7 +260,10 @@ def test_the_greeting_names_a_url_that_works(tmp_path: Path) -> None:
         models = ["team", "other", "team-single", "other-single"]
         assert [model.id for model in client.models.list()] == models
         greeting = "".join(server.log)
-        assert "  team\n    ada (scripted), policy default\n    ben (scripted)" in greeting
+        assert (
+            "  team, engine local\n    ada (scripted), policy default\n    ben (scripted)"
+            in greeting
+        )
         assert "Clients need no key." in greeting
         assert TEAM_SAYS in streamed(greeting, {})
         for path in ("/health", "/ready"):

@@ -12,11 +12,11 @@ _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing b
 
 
 def greeting(massgen: MassGen, host: str, port: int, *, with_keys: bool) -> str:
-    """The teams with their agents, models and policies, and a ``curl`` line that works as it is."""
+    """The teams, each with engine, models and policies, and a ``curl`` line that works as it is."""
     url = base_url(host, port)
     lines = [f"massgen-compat serves at {url}"]
     for name, team in massgen.teams.items():
-        lines.append(f"  {name}")
+        lines.append(f"  {name}, engine {team.settings.engine}")
         for agent in team.agents:
             policy = massgen.policy_of(agent).name
             lines.append(f"    {agent.id} ({agent.model}), policy {policy}")

@@ -24,7 +24,13 @@ POLICIES: tuple[Policy, ...] = (*GATED, DEFAULT)
 
 
 def resolve(model: str, policies: Iterable[Policy] = ()) -> Policy:
-    """The policy of a model, by its canonical name. ``policies`` come before the table."""
+    """The policy of a model, by its canonical name. ``policies`` come before the table.
+
+    >>> resolve("openai/gpt-5.2").name
+    'gpt-5.2'
+    >>> resolve("claude-sonnet-4-5").name
+    'default'
+    """
     name = canonical(model)
     for policy in (*policies, *POLICIES):
         if any(fnmatchcase(name, pattern) for pattern in policy.models):

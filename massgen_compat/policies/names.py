@@ -13,6 +13,11 @@ def canonical(model: str) -> str:
     ``openai/gpt-5.2:online``, ``gpt-5.2-2025-12-11``, ``databricks-gpt-5-2`` and an Azure
     deployment called ``gpt-52`` are all ``gpt-5.2``. A name that says nothing of its model, as
     Azure deployments may, stays as it is: its agent needs ``massgen_compat: {policy: NAME}``.
+
+    >>> canonical("openai/gpt-5.2:online"), canonical("databricks-gpt-5-2")
+    ('gpt-5.2', 'gpt-5.2')
+    >>> canonical("our-deployment")
+    'our-deployment'
     """
     name = model.strip().lower().rsplit("/", 1)[-1].split(":", 1)[0]
     name = name.removeprefix("openai.").removeprefix("databricks-")

@@ -1,0 +1,99 @@
+"""An engine of your own: another way to come to an answer, behind the same door.
+
+    python examples/custom_engine.py
+
+This one asks every agent once and takes the longest answer: no evaluation, no votes. It works
+offline: the agents follow scripts.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import anyio
+
+from massgen_compat import Agent, Backend, MassGen, RunRequest, ScriptedModel, Team
+from massgen_compat.errors import UpstreamError
+from massgen_compat.events import MessageText, RunCompleted, RunEvent, RunStarted, WinnerChosen
+from massgen_compat.result import AgentUsage, Answer, FinalMessage, RunResult
+from massgen_compat.turn import Phase, Reply, TurnRequest
+
+
+class Longest:
+    """Asks all agents at the same time; the longest answer is the message."""
+
+    @asynccontextmanager
+    async def stream(
+        self, team: Team, request: RunRequest, *, run_id: str
+    ) -> AsyncGenerator[AsyncIterator[RunEvent]]:
+        """Open a run; leaving the context ends it (see ``massgen_compat.engine.Engine``)."""
+        async with aclosing(self._run(team, request, run_id)) as events:
+            yield events
+
+    async def _run(self, team: Team, request: RunRequest, run_id: str) -> AsyncGenerator[RunEvent]:
+        yield RunStarted(run_id=run_id, team=team.name, agents=tuple(a.id for a in team.agents))
+        replies = await ask_all(team, request)
+        winner = max(replies, key=lambda agent: len(replies[agent].text))
+        yield WinnerChosen(winner=winner, votes=(), limited_by=None)
+        yield MessageText(text=replies[winner].text)
+        spent = tuple(
+            AgentUsage(agent=a.id, model=a.model, calls=1, unreported_calls=0, usage=reply.usage)
+            for a in team.agents
+            if (reply := replies[a.id])
+        )
+        usages = [each.usage for each in spent if each.usage]
+        yield RunCompleted(
+            result=RunResult(
+                run_id=run_id,
+                team=team.name,
+                messages=(FinalMessage(content=replies[winner].text),),
+                winner=winner,
+                presenter=None,
+                answers=tuple(
+                    Answer(agent=agent, label=f"agent{n}", content=reply.text, number=1)
+                    for n, (agent, reply) in enumerate(replies.items(), start=1)
+                ),
+                votes=(),
+                agents=spent,
+                usage=sum(usages[1:], usages[0]) if usages else None,
+                visible_usage=replies[winner].usage,
+                limited_by=None,
+            )
+        )
+
+
+async def ask_all(team: Team, request: RunRequest) -> dict[str, Reply]:
+    """The replies of all agents, in the team's order. Raises the error of the first that fails."""
+    replies: dict[str, Reply] = {}
+
+    async def ask(agent: Agent) -> None:
+        turn = TurnRequest(agent=agent.id, round=1, phase=Phase.DRAFT, messages=request.messages)
+        async with ScriptedModel(agent.backend.script).stream(turn) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Reply):
+                    replies[agent.id] = piece
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for agent in team.agents:
+                tasks.start_soon(ask, agent)
+    except* UpstreamError as group:
+        raise group.exceptions[0] from None
+    return {agent.id: replies[agent.id] for agent in team.agents}
+
+
+async def main() -> None:
+    """Ask a team through the engine: chat, streams, the server and observers work as ever."""
+    agents = [
+        Agent(name, model="scripted", backend=Backend(type="scripted", script={"draft": draft}))
+        for name, draft in (("ada", "It scatters."), ("ben", "Air scatters blue light most."))
+    ]
+    async with MassGen(Team("pair", agents), engine=Longest()) as massgen:
+        completion = await massgen.chat(
+            {"model": "pair", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+        )
+    print(completion.choices[0].message.content)
+    print("winner:", (completion.model_extra or {})["massgen"]["winner"])
+
+
+if __name__ == "__main__":
+    anyio.run(main)
