@@ -226,6 +226,7 @@ class OpenAIModelClient:
                     error.body,
                     status=error.status_code,
                     retry_after=wait,
+                    may_retry=error.response.headers.get("x-should-retry") != "false",
                     secret=self._sdk.api_key,
                 )
             case _:

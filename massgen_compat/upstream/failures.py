@@ -42,6 +42,9 @@ _RATE_LIMITED: Final = _Meaning(UpstreamRateLimited, "the provider's rate limit 
 _TIMEOUT: Final = _Meaning(UpstreamTimeout, "the provider took too long")
 _REJECTED: Final = _Meaning(UpstreamRejected, "the provider refused the request")
 _FAILED: Final = _Meaning(UpstreamUnreachable, "the provider failed; try again later")
+_FINAL: Final = _Meaning(
+    UpstreamRejected, "the provider failed, and says that a retry does not help"
+)
 _UNKNOWN: Final = _Meaning(UpstreamMalformed, "the provider reported an error")
 
 _STATUSES: Final[Mapping[int, _Meaning]] = {
@@ -113,12 +116,14 @@ def failure(
     *,
     status: int | None = None,
     retry_after: float | None = None,
+    may_retry: bool = True,
     secret: str = "",
 ) -> MassGenError:
     """The error that a provider's error object (or its text) stands for.
 
     ``status`` is of HTTP and decides where there is one; a stream has only codes, and OpenRouter's
-    are statuses. ``secret`` is our own key, which some servers repeat.
+    are statuses. ``may_retry``: what ``x-should-retry`` says of a failure; another of these servers
+    says ``false`` where its run was paid for. ``secret`` is our own key, which some servers repeat.
     """
     fields = _fields(error)
     message = string(fields.get("message")) or string(fields.get("detail")) or string(error)
@@ -132,6 +137,8 @@ def failure(
         )
     number = status or count(code)
     meaning = _by_status(number) or _by_code(code) or _by_code(fields.get("type")) or _UNKNOWN
+    if meaning is _FAILED and not may_retry:
+        meaning = _FINAL
     summary = f"{meaning.summary} (HTTP {status})" if status else meaning.summary
     text = f"{summary}: {shown}" if shown else summary
     return meaning.error(text, status=status, retry_after=retry_after)

@@ -67,6 +67,20 @@ def test_an_error_has_one_meaning(case: Case) -> None:
         assert (error.status, error.retry_after) == (case.status, 3.0)
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (500, UpstreamRejected),
+        (502, UpstreamRejected),
+        (504, UpstreamTimeout),
+        (429, UpstreamRateLimited),
+    ],
+)
+def test_a_failure_that_must_not_be_retried_is_final(status: int, kind: type[MassGenError]) -> None:
+    """As another of these servers says of a run that was paid for."""
+    assert type(failure({"message": "m"}, status=status, may_retry=False)) is kind
+
+
 def test_the_providers_words_are_kept() -> None:
     error = failure({"message": "Unsupported value:\n 'x'"}, status=400)
     assert error.message == ("the provider refused the request (HTTP 400): Unsupported value: 'x'")
