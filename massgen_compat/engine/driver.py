@@ -6,7 +6,6 @@ It is dull on purpose: every rule of the coordination stands in ``coordination``
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
 
@@ -15,7 +14,6 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from massgen_compat.aside import aside
-from massgen_compat.caching import cache_keys
 from massgen_compat.channel import Channel
 from massgen_compat.coordination import (
     Abort,
@@ -43,10 +41,10 @@ from massgen_compat.coordination import (
     step,
     stop_before,
 )
+from massgen_compat.engine.desks import Desks
 from massgen_compat.engine.listening import Equipment, Listener
 from massgen_compat.engine.patience import Watch
 from massgen_compat.engine.presenting import Presenter
-from massgen_compat.engine.whole import whole_replies, without_first_token
 from massgen_compat.errors import (
     LimitExceeded,
     MassGenError,
@@ -61,22 +59,11 @@ from massgen_compat.events import (
     RunEvent,
     RunStarted,
 )
-from massgen_compat.formats import parameter
 from massgen_compat.ledger import Ledger, most_telling
-from massgen_compat.message import Message
 from massgen_compat.meter import Meter
-from massgen_compat.policies.request import stronger
 from massgen_compat.presentation import Presentation
-from massgen_compat.prompts import (
-    conversation,
-    longest_run,
-    resumed_messages,
-    solo_conversation,
-    turn_messages,
-)
-from massgen_compat.run import Agent, RunRequest, Team
+from massgen_compat.run import RunRequest, Team
 from massgen_compat.turn import (
-    HOP_HEADER,
     CallPiece,
     HostedToolUsed,
     Phase,
@@ -87,25 +74,6 @@ from massgen_compat.turn import (
     TurnEvent,
     TurnRequest,
 )
-from massgen_compat.workflow import ToolNames, corrected, read_decisions, workflow_tools
-
-
-@dataclass
-class _Desk:
-    """What an agent is busy with: the conversation of its round, and the scope of its call."""
-
-    stable: tuple[Message, ...]
-    messages: tuple[Message, ...] = ()
-    reply: Reply = field(default_factory=Reply)
-    text: str = ""
-    effort: str | None = None
-    request: TurnRequest | None = None
-    scope: anyio.CancelScope | None = None
-
-    def cancel(self) -> None:
-        """End its call, if there is one."""
-        if self.scope is not None:
-            self.scope.cancel()
 
 
 class Driver:
@@ -126,14 +94,11 @@ class Driver:
         self._team = team
         self._request = request
         self._run_id = run_id
-        self._policies = equipment.policies
-        self._cache_keys = cache_keys(team, request)
         self._events = events
         self._watched = (request.trace or team.settings.trace) == "full"
-        self._whole = whole_replies(team, watched=self._watched)
-        self._names = ToolNames.beside(request.tools)
-        self._runs = longest_run(request.messages)
-        self._resumed = resumed
+        self._desks = Desks(
+            team, request, equipment.policies, resumed=resumed, watched=self._watched
+        )
         self._ledger = Ledger(team, equipment.costs)
         self._meter = Meter(team.settings.limits, equipment.costs)
         self._watch = Watch(team.settings.timeouts)
@@ -157,7 +122,6 @@ class Driver:
         )
         self._failures: list[MassGenError] = []
         self._ending: Complete | Abort = Abort()
-        self._desks: dict[str, _Desk] = {}
         self._first = begin(rules)
         self._state = self._first.state
 
@@ -184,20 +148,14 @@ class Driver:
         """Make the desks. One at a time: a long conversation takes a while, and others wait."""
         for agent in self._team.agents:
             await anyio.lowlevel.checkpoint()
-            stable = partial(self._stable_part, agent)
-            self._desks[agent.id] = _Desk(
-                await aside(stable) if self._request.has_many_parts else stable()
-            )
-
-    def _stable_part(self, agent: Agent) -> tuple[Message, ...]:
-        asked = self._request
-        if self._state.rules.solo and not self._resumed:
-            return solo_conversation(agent, asked.messages)
-        policy = self._policies[agent.id]
-        return conversation(self._team, agent, asked.messages, policy, asked.tools, asked.format)
+            set_up = partial(self._desks.set_up, agent, solo=self._state.rules.solo)
+            if self._request.has_many_parts:
+                await aside(set_up)
+            else:
+                set_up()
 
     async def _coordinate(self) -> None:
-        self._signals = Channel[Signal](4 * len(self._policies) + 4)
+        self._signals = Channel[Signal](4 * len(self._team.agents) + 4)
         async with anyio.create_task_group() as tasks:
             self._tasks: TaskGroup = tasks
             tasks.start_soon(self._watch.keep)
@@ -230,26 +188,17 @@ class Driver:
             self._perform(effect)
 
     def _prepare(self, effect: CallEffect) -> Sequence[int]:
-        """Lay the request of a turn on the desk; the sizes of the prompts of its calls."""
-        desk, policy = self._desks[effect.agent], self._policies[effect.agent]
-        match effect:
-            case StartTurn(agent, number, phase):
-                self._open_round(agent)
-                desk.request = self._request_of(agent, number, phase)
-            case CorrectTurn(agent, number, phase):
-                desk.messages = corrected(
-                    desk.messages, desk.reply, effect, self._state, self._names, policy
-                )
-                desk.request = self._request_of(agent, number, phase, effect)
-            case RepairMessages():
-                pass
-        if desk.request is None:
+        """Lay the request of a turn on its desk; the sizes of the prompts of its calls."""
+        request = self._desks.lay(effect, self._state)
+        if request is None:
             return ()
-        if desk.request.phase is not Phase.PRESENT:
-            return (self._meter.prompt(desk.request),)
+        if request.phase is not Phase.PRESENT:
+            return (self._meter.prompt(request),)
+        if isinstance(effect, StartTurn):
+            self._presentation.restart()
         drafts = [draft for draft in self._presentation.drafts if draft.pending]
         written = [draft.reply.text if draft.reply else "" for draft in drafts]
-        return [self._meter.prompt(desk.request, text) for text in written]
+        return [self._meter.prompt(request, text) for text in written]
 
     def _perform(self, effect: Effect) -> None:
         match effect:
@@ -273,68 +222,6 @@ class Driver:
                 self._ending = effect
             case _:
                 assert_never(effect)
-
-    def _open_round(self, agent: str) -> None:
-        desk, policy = self._desks[agent], self._policies[agent]
-        desk.text, desk.effort = "", None
-        tools = self._request.tools
-        if self._resumed:
-            desk.messages = resumed_messages(
-                desk.stable, tools, self._request.decision, runs=self._runs
-            )
-        elif self._state.rules.solo:
-            desk.messages = desk.stable
-        else:
-            desk.messages = turn_messages(
-                desk.stable,
-                self._team,
-                self._state,
-                agent,
-                self._names,
-                policy,
-                tools,
-                runs=self._runs,
-            )
-
-    def _request_of(
-        self, agent: str, number: int, phase: Phase, order: CorrectTurn | None = None
-    ) -> TurnRequest:
-        """A turn as a request. ``order`` is the correction that it answers, if it does."""
-        desk, policy = self._desks[agent], self._policies[agent]
-        tools = workflow_tools(self._state, agent, self._names, policy)
-        params = dict(self._request.agent_params)
-        presenting, timeouts = phase is Phase.PRESENT, self._team.settings.timeouts
-        whole = agent in self._whole and not presenting
-        if presenting:
-            self._presentation.restart()
-            params |= self._request.presenter_params
-            if self._request.format is not None:
-                params["response_format"] = parameter(self._request.format)
-            tools = self._request.tools
-        if order is not None and order.last and order.objection is not None:
-            # The last try: only the tool that was meant, and one step more effort (gpt-5.2.md, L3).
-            meant = {"vote": self._names.vote, "new_answer": self._names.new_answer}
-            tools = tuple(t for t in tools if order.meant and t.name == meant[order.meant])
-            desk.effort = stronger(policy, desk.reply.effort_asked)
-        if desk.effort is not None:
-            params.setdefault("reasoning_effort", desk.effort)
-        request = TurnRequest(
-            agent=agent,
-            round=number,
-            phase=phase,
-            messages=desk.messages,
-            tools=tools,
-            tool_choice=self._request.tool_choice if presenting else None,
-            parallel_tool_calls=self._request.parallel_tool_calls
-            if presenting
-            else (False if policy.serial_decisions and tools else None),
-            params=params,
-            timeouts=without_first_token(timeouts) if whole else timeouts,
-            whole=whole,
-            cache_key=self._cache_keys[agent],
-            headers={HOP_HEADER: str(self._request.hops + 1)},
-        )
-        return request if policy.prepare is None else policy.prepare(request)
 
     async def _time(self, timer: Timer, seconds: float) -> None:
         await anyio.sleep(seconds)
@@ -364,14 +251,9 @@ class Driver:
                 self._failures.append(error)
                 await self._send(Failed(agent, number, error.brief))
                 return
-            desk = self._desks[agent]
-            desk.reply = reply
-            desk.text = reply.text if reply.text.strip() else desk.text
-            decisions = read_decisions(
-                reply.tool_calls, self._state, agent, self._names, self._policies[agent]
-            )
+            decisions = self._desks.read(agent, reply, self._state)
             complete = reply.finish_reason not in {"length", "content_filter"}
-            await self._send(Replied(agent, number, decisions, desk.text, complete))
+            await self._send(Replied(agent, number, decisions, self._desks[agent].text, complete))
 
     async def _hear_aside(self, request: TurnRequest, piece: TurnEvent) -> None:
         match piece:
