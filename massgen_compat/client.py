@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,22 +18,22 @@ from typing import Any, Self
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from massgen_compat.admission import admit, escalating, narrowed, unhonoured
-from massgen_compat.background import OFF, BackgroundRule, rules_with
+from massgen_compat.background import BackgroundRule, rules_with
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.engines import Engines, massgen_teams, with_engine
 from massgen_compat.errors import ConfigError, ModelNotFound
 from massgen_compat.events import RunEvent
-from massgen_compat.meter import Cost, stated_cost
 from massgen_compat.observing import Observer, observed
 from massgen_compat.policies import POLICIES, Policy, named
 from massgen_compat.policies import resolve as resolve_policy
-from massgen_compat.prices import check_prices, quote
+from massgen_compat.prices import Costs, check_prices
 from massgen_compat.protocol.background import matching_rule
 from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
 from massgen_compat.protocol.parameters import UnknownParams
-from massgen_compat.run import Agent, EngineName, Price, RunRequest, Team, TeamSettings
+from massgen_compat.run import Agent, EngineName, RunRequest, Team
+from massgen_compat.served import background_teams, by_name, check_backends
 from massgen_compat.turn import ModelClient
-from massgen_compat.upstream.backends import BACKENDS, base_url, resolve, takes_cache_key
+from massgen_compat.upstream.backends import BACKENDS, base_url, takes_cache_key
 from massgen_compat.upstream.client import Connections
 
 logger = logging.getLogger("massgen_compat")
@@ -109,18 +109,18 @@ class MassGen:
         named_engine = engine if isinstance(engine, str) else None
         stated_only = connect is not None or own_engine is not None
         self._env = None if stated_only else environment
-        self._costs = _Costs(self._env)
-        self._teams = _by_name(with_engine(teams or (DEFAULT_TEAM,), named_engine))
+        self._costs = Costs(self._env)
+        self._teams = by_name(with_engine(teams or (DEFAULT_TEAM,), named_engine))
         self._engines = Engines(
             own_engine or LocalEngine(connect or self._connect, self.policy_of, self._costs.of)
         )
-        self._background = _background(self._teams.values())
+        self._background = background_teams(self._teams.values())
         for team in self._teams.values():
             for agent in team.agents:
                 self.policy_of(agent)
         if connect is None and own_engine is None:
             for team in self._teams.values():
-                _check_backends(team, environment)
+                check_backends(team, environment)
         if own_engine is None and massgen_teams(
             tuple(self._teams.values()),
             self.policy_of,
@@ -326,80 +326,9 @@ class MassGen:
         return self._connections.connect(agent)
 
 
-class _Costs:
-    """What agents' calls cost, looked up once. Without ``env`` only what their team states."""
-
-    def __init__(self, env: Mapping[str, str] | None) -> None:
-        self._env = env
-        self._found: dict[tuple[Agent, Price | None], Cost | None] = {}
-
-    def of(self, agent: Agent, settings: TeamSettings) -> Cost | None:
-        """What the agent's calls cost, if that is known."""
-        if self._env is None:
-            return stated_cost(agent, settings)
-        key = (agent, settings.prices.get(agent.model))
-        if key not in self._found:
-            found = quote(agent, settings, self._env)
-            self._found[key] = found and found.cost
-        return self._found[key]
-
-    def of_team(self, team: Team) -> dict[str, Cost | None]:
-        """The same for all agents of a team, by their ids."""
-        return {agent.id: self.of(agent, team.settings) for agent in team.agents}
-
-
 class _Typed(AsyncIterator[ChatCompletionChunk]):
     def __init__(self, chunks: ChunkStream) -> None:
         self._chunks = chunks
 
     async def __anext__(self) -> ChatCompletionChunk:
         return ChatCompletionChunk.model_validate(await anext(self._chunks))
-
-
-def _by_name(teams: tuple[Team, ...]) -> dict[str, Team]:
-    named: dict[str, Team] = {}
-    for team in teams:
-        if team.name in named:
-            raise ConfigError(
-                f"two teams are called {team.name!r}; set `massgen_compat: {{model: NAME}}` in "
-                "one of them"
-            )
-        named[team.name] = team
-    for team in teams:
-        if len(team.agents) > 1:
-            alone = f"{team.name}-single"
-            named.setdefault(alone, _alone(alone, team, team.agents[0]))
-    return named
-
-
-def _background(teams: Iterable[Team]) -> dict[str, Team]:
-    """By the names of the teams: the agent that answers background requests, as a team."""
-    answering: dict[str, Team] = {}
-    for team in teams:
-        agents = {agent.id: agent for agent in team.agents}
-        wanted = team.settings.background_agent or team.agents[0].id
-        if wanted not in {*agents, OFF}:
-            raise ConfigError(
-                f"team {team.name!r}: background_agent {wanted!r} is none of its agents: "
-                f"{', '.join(agents)}; or {OFF!r}"
-            )
-        if len(agents) > 1 and wanted != OFF:
-            answering[team.name] = _alone(team.name, team, agents[wanted])
-    return answering
-
-
-def _alone(name: str, team: Team, agent: Agent) -> Team:
-    """An agent of a team alone: its limit of calls follows from its own rules."""
-    limits = replace(team.settings.limits, max_calls=None)
-    settings = replace(team.settings, limits=limits, background_agent=None, escalation=None)
-    return Team(name, (agent,), settings=settings)
-
-
-def _check_backends(team: Team, env: Mapping[str, str]) -> None:
-    """Find a missing key at the start, not at the first request."""
-    for agent in team.agents if team.settings.engine == "local" else ():
-        if agent.backend.type != "scripted":
-            try:
-                resolve(agent.backend, env)
-            except ConfigError as error:
-                raise ConfigError(f"team {team.name!r}, agent {agent.id!r}: {error}") from None

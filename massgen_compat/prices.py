@@ -86,3 +86,25 @@ def _known(model: str, url: str) -> Cost | None:
         return cost if free or cost(_WRITTEN) > 0 else None
     except LookupError:
         return None
+
+
+class Costs:
+    """What agents' calls cost, looked up once. Without ``env`` only what their team states."""
+
+    def __init__(self, env: Mapping[str, str] | None) -> None:
+        self._env = env
+        self._found: dict[tuple[Agent, Price | None], Cost | None] = {}
+
+    def of(self, agent: Agent, settings: TeamSettings) -> Cost | None:
+        """What the agent's calls cost, if that is known."""
+        if self._env is None:
+            return stated_cost(agent, settings)
+        key = (agent, settings.prices.get(agent.model))
+        if key not in self._found:
+            found = quote(agent, settings, self._env)
+            self._found[key] = found and found.cost
+        return self._found[key]
+
+    def of_team(self, team: Team) -> dict[str, Cost | None]:
+        """The same for all agents of a team, by their ids."""
+        return {agent.id: self.of(agent, team.settings) for agent in team.agents}

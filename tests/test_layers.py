@@ -48,6 +48,7 @@ ALLOWED = {
         "run", "turn", "events", "errors", "coordination", "policies", "workflow", "prompts",
         "capabilities", "upstream", "engine", "ledger", "meter", "tools", "channel",
     },
+    "served": {"run", "background", "errors", "upstream"},
     "engines": {"run", "errors", "policies", "engine", "massgen_engine"},
     "engine": {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
