@@ -50,14 +50,32 @@ class Orchestration:
             session_id=secrets.token_hex(6), log_base_session_dir=self._directory / "logs"
         )
         self._token = package.current_session.set(self._session)
-        own = rooted(config, self._directory)
+        self._chunks: AsyncIterator[object] | None = None
+        try:
+            self.agents, self._orchestrator = self._built(
+                rooted(config, self._directory), environment, client_of, trace_classification
+            )
+        except BaseException:
+            self._leave()
+            _remove(self._directory)
+            raise
+
+    def _built(
+        self,
+        own: dict[str, Any],
+        environment: Mapping[str, str],
+        client_of: Callable[[str], object | None],
+        trace_classification: str,
+    ) -> tuple[dict[str, Any], Any]:
+        """MassGen's agents and their orchestrator; ``own`` is theirs to change."""
+        package = self._package
         settings = cast("dict[str, Any]", own.get("orchestrator") or {})
         with keys(environment):
-            self.agents: dict[str, Any] = package.create_agents(own, settings)
-        for name, agent in self.agents.items():
+            agents: dict[str, Any] = package.create_agents(own, settings)
+        for name, agent in agents.items():
             _prepare(agent.backend, client_of(name))
-        self._orchestrator = package.orchestrator(
-            agents=self.agents,
+        orchestrator = package.orchestrator(
+            agents=agents,
             config=_agent_config(package, own, settings),
             # MassGen makes a path below the working directory of it; an absolute one stays.
             session_id=str(self._directory / "session"),
@@ -72,8 +90,14 @@ class Orchestration:
         if settings.get("coordination_mode") == "decomposition":
             for agent in _agents(own):
                 if agent.get("subtask"):
-                    self._orchestrator._agent_subtasks[agent["id"]] = agent["subtask"]  # noqa: SLF001
-        self._chunks: AsyncIterator[object] | None = None
+                    orchestrator._agent_subtasks[agent["id"]] = agent["subtask"]  # noqa: SLF001
+        return agents, orchestrator
+
+    def _leave(self) -> None:
+        """End the session of this run."""
+        self._session.close()
+        with suppress(ValueError):
+            self._package.current_session.reset(self._token)
 
     def chunks(self, task: str, tools: Sequence[Json]) -> AsyncIterator[object]:
         """Run the task; MassGen's own chunks."""
@@ -110,9 +134,7 @@ class Orchestration:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await cast("asyncio.Task[None]", task)
-        self._session.close()
-        with suppress(ValueError):
-            self._package.current_session.reset(self._token)
+        self._leave()
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(_remove, self._directory)
 

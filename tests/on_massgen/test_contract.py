@@ -12,6 +12,7 @@ import pytest
 
 from massgen_compat import MassGen
 from massgen_compat.errors import (
+    ConfigError,
     MassGenError,
     UpstreamAuthentication,
     UpstreamMalformed,
@@ -32,6 +33,8 @@ from massgen_compat.events import (
     VoteCast,
     WinnerChosen,
 )
+from massgen_compat.massgen_engine.orchestration import Orchestration
+from massgen_compat.massgen_engine.package import load
 from massgen_compat.message import text_message
 from massgen_compat.result import Usage
 from massgen_compat.run import EngineName, Limits, TeamSettings
@@ -337,4 +340,22 @@ async def test_nothing_is_left_behind(engine: EngineName, tmp_path: Path, monkey
                 await anext(aiter(events))
         await up.is_idle()
         assert len(asyncio.all_tasks()) <= tasks
+    assert [path async for path in anyio.Path(tmp_path).iterdir()] == []
+
+
+@needs_massgen
+async def test_what_cannot_be_built_leaves_nothing_behind(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    backend = {"type": "chatcompletion", "model": "m", "base_url": "http://127.0.0.1:9/v1"}
+
+    def refuse(_: str) -> None:
+        raise ConfigError("there is no such client")
+
+    with pytest.raises(ConfigError, match="no such client"):
+        Orchestration(
+            load(),
+            {"agents": [{"id": "a", "backend": backend}]},
+            environment={},
+            client_of=refuse,
+        )
     assert [path async for path in anyio.Path(tmp_path).iterdir()] == []
