@@ -89,6 +89,7 @@ def serve_until_stopped(
     config = uvicorn.Config(
         _Quiet(app),
         http=BoundedHead,
+        ws="none",  # there are none, whatever is installed
         host=host,
         port=port,
         log_level="info",
@@ -129,7 +130,7 @@ def serving(app: Any, http: type[BoundedHead] = BoundedHead) -> Generator[str]:
                 ready.set()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, http=http, log_level="warning")
+        config = uvicorn.Config(app, http=http, ws="none", log_level="warning")
         server = Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()

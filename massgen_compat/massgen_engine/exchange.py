@@ -9,7 +9,7 @@ import anyio
 from pydantic_core import from_json, to_json
 
 from massgen_compat.channel import Channel
-from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
+from massgen_compat.errors import LimitExceeded, MassGenError, UpstreamError, UpstreamMalformed
 from massgen_compat.events import SubmissionRejected, TurnFinished, TurnStarted
 from massgen_compat.massgen_engine.accounts import Run
 from massgen_compat.massgen_engine.payloads import closing, is_text
@@ -180,9 +180,18 @@ class Call:
             if self._situation.phase is Phase.PRESENT:
                 await self._present(piece)
         if limit := self._run.meter.passed:
-            self._run.limit(limit)
+            self._stop_at(limit)
         if not self._review.holds or is_text(self._api, payload):
             await self._passed.send(payload)
+
+    def _stop_at(self, limit: str) -> None:
+        """A limit was passed: the run ends with what there is. Where that is nothing yet, this call
+        alone does, since MassGen may not have taken the answer of another that has just ended; it
+        begins no further one."""
+        drafting = self._situation.phase is not Phase.PRESENT
+        if drafting and not self._run.standing().ranked():
+            raise LimitExceeded(limit)
+        self._run.limit(limit)
 
     async def _present(self, piece: object) -> None:
         final = self._run.translator.final

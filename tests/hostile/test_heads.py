@@ -181,7 +181,7 @@ UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 
 
 @pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/models", b"/health", b"/nope"])
 def test_a_websocket_is_not_let_in(path: bytes) -> None:
-    """uvicorn takes it for the plain request that it is without a library for websockets."""
+    """It is taken for the plain request that it is otherwise."""
     app = create_app(massgen_of({"a": Model()}), api_keys=[KEY])
     nonce = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     with serving(app) as url:
