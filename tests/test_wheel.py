@@ -1,7 +1,9 @@
 """What is published: the package and nothing that runs by itself when it is installed."""
 
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -33,3 +35,11 @@ def test_a_wheel_runs_nothing_when_python_starts(names: Sequence[PurePosixPath])
         known = name.suffix == ".py" or name.name == "py.typed"
         assert known or name.parts[0].endswith(".dist-info"), name
     assert {name.parts[0].split("-")[0] for name in names} == {"massgen_compat"}
+
+
+def test_what_is_installed_is_what_the_page_on_security_says() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [re.split(r"[<>=~!;\[ ]", each)[0] for each in project["dependencies"]]
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    told = page.partition(" packages at run time: ")[2].partition(".\n")[0]
+    assert re.findall(r"`([^`]+)`", told) == needed
