@@ -155,14 +155,23 @@ def test_the_table_of_parts_is_complete() -> None:
     assert {part_of(module) for module in MODULES} == known
 
 
-def test_importing_the_library_loads_no_server_and_no_massgen() -> None:
-    code = (
-        "import sys, massgen_compat;"
-        "names = ('starlette', 'uvicorn', 'massgen', 'opentelemetry');"
-        "print([m for m in names if m in sys.modules])"
-    )
+EXTRAS = frozenset({"starlette", "uvicorn", "massgen", "opentelemetry"})
+UNUSED = EXTRAS | {"openai", "jsonschema"}
+
+
+@pytest.mark.parametrize(
+    ("code", "unloaded"),
+    [
+        ("import massgen_compat", UNUSED | {"pydantic", "yaml", "massgen_compat.run"}),
+        ("from massgen_compat import Agent, Team", UNUSED | {"pydantic", "yaml"}),
+        ("from massgen_compat import MassGen", EXTRAS | {"yaml", "massgen_compat.scripted"}),
+        ("import massgen_compat.cli", UNUSED),
+    ],
+)
+def test_what_is_not_used_is_not_loaded(code: str, unloaded: frozenset[str]) -> None:
+    code += "; import sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert not unloaded & set(done.stdout.split())
 
 
 def test_the_public_names_are_these() -> None:
@@ -181,6 +190,8 @@ def test_the_public_names_are_these() -> None:
         "TeamSettings",
     }
     assert all(hasattr(massgen_compat, name) for name in massgen_compat.__all__)
+    assert set(massgen_compat.__all__) <= set(dir(massgen_compat))
+    assert not hasattr(massgen_compat, "Renderer")
 
 
 def test_every_module_says_what_it_is_for() -> None:

@@ -7,14 +7,15 @@ streams. It says so on the screen.
 
 import argparse
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from openai import OpenAI
-
+import massgen_compat
 from massgen_compat.cli.parser import Commands
-from massgen_compat.client import MassGen
 from massgen_compat.run import Agent, Backend, Team
 from massgen_compat.scripted import ScriptedServer
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 QUESTION = "Why is the sky blue, and why are sunsets red?"
 
@@ -93,6 +94,8 @@ def _demo(_arguments: argparse.Namespace) -> int:
 
 def show_demo(screen: TextIO) -> None:
     """Run the two teams on one question and show, on ``screen``, what a client receives."""
+    from openai import OpenAI  # noqa: PLC0415 - half a second, which the other commands save
+
     from massgen_compat.asgi import create_app  # noqa: PLC0415 - the [server] extra
     from massgen_compat.cli.server import serving  # noqa: PLC0415 - the same
 
@@ -102,7 +105,7 @@ def show_demo(screen: TextIO) -> None:
         "SDK as its client.\n"
     )
     with serving(ScriptedServer(SCRIPTS)) as upstream:
-        massgen = MassGen(*_teams(f"{upstream}/v1"), env={})
+        massgen = massgen_compat.MassGen(*_teams(f"{upstream}/v1"), env={})
         with (
             serving(create_app(massgen)) as url,
             OpenAI(base_url=f"{url}/v1", api_key="none needed here") as client,
@@ -122,7 +125,7 @@ def _teams(upstream: str) -> tuple[Team, Team]:
     return Team("pair", [dora, eli]), Team("trio", [ada, ben, cleo])
 
 
-def _ask(client: OpenAI, model: str, screen: TextIO) -> None:
+def _ask(client: "OpenAI", model: str, screen: TextIO) -> None:
     screen.write(f"\n{_styled('bold', f'{model} is asked: {QUESTION}', screen)}\n")
     chunks = client.chat.completions.create(
         model=model,

@@ -3,7 +3,7 @@
 import json
 import shlex
 
-from massgen_compat.client import MassGen
+import massgen_compat
 
 KEY = "${MASSGEN_COMPAT_API_KEYS%%,*}"
 """The first of the keys, as a shell reads it from the variable. A key itself is never shown."""
@@ -11,7 +11,7 @@ KEY = "${MASSGEN_COMPAT_API_KEYS%%,*}"
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing binds here
 
 
-def greeting(massgen: MassGen, host: str, port: int, *, with_keys: bool) -> str:
+def greeting(massgen: "massgen_compat.MassGen", host: str, port: int, *, with_keys: bool) -> str:
     """The teams, each with engine, models and policies, and a ``curl`` line that works as it is."""
     url = base_url(host, port)
     lines = [f"massgen-compat serves at {url}"]

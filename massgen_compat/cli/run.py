@@ -7,9 +7,9 @@ from typing import Any, TextIO, get_args
 
 import anyio
 
+import massgen_compat
 from massgen_compat.cli.exits import FAILED, fail
 from massgen_compat.cli.parser import Commands
-from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError
 from massgen_compat.protocol.chat import parse
 from massgen_compat.run import Trace
@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    massgen = MassGen.from_yaml(arguments.team)
+    massgen = massgen_compat.MassGen.from_yaml(arguments.team)
     payload: dict[str, Any] = {
         "model": next(iter(massgen.teams)),
         "messages": [{"role": "user", "content": arguments.question}],

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+import massgen_compat
 from massgen_compat.cli.exits import fail
 from massgen_compat.cli.greeting import greeting
 from massgen_compat.cli.parser import Commands, Parser, count, duration, port, positive
-from massgen_compat.client import MassGen
 from massgen_compat.observing import Observer
 from massgen_compat.protocol.parameters import UnknownParams
 from massgen_compat.serving.settings import FAILURE_MEMORY_SECONDS, MAX_QUEUE, MAX_RUNS
@@ -169,11 +169,11 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _massgen(arguments: argparse.Namespace) -> MassGen:
+def _massgen(arguments: argparse.Namespace) -> "massgen_compat.MassGen":
     observe = _telemetry() if arguments.otel else None
     if not arguments.teams:
-        return MassGen(unknown_params=arguments.unknown_params, observe=observe)
-    return MassGen.from_yaml(
+        return massgen_compat.MassGen(unknown_params=arguments.unknown_params, observe=observe)
+    return massgen_compat.MassGen.from_yaml(
         *arguments.teams, unknown_params=arguments.unknown_params, observe=observe
     )
 
