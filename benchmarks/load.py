@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._timing = Timing()
         self._start = 0.0
         self._head = b""
+        self._closes = False
         self._left = -1
         self._tail = b""
         self._last = b""
@@ -119,7 +120,9 @@ class Connection(asyncio.Protocol):
         """``_left`` is the length of the body, 0 for one in chunks."""
         if b" 200 " not in head[:20]:
             self._fail(head.decode("latin-1")[:200])
-        _, found, length = head.lower().partition(b"content-length:")
+        head = head.lower()
+        self._closes = b"\r\nconnection: close" in head
+        _, found, length = head.partition(b"content-length:")
         self._left = int(length.partition(b"\r\n")[0]) if found else 0
 
     def _read(self, text: bytes, received: int) -> None:
@@ -131,6 +134,8 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         self._timing.total = time.perf_counter() - self._start
+        if self._closes:  # a server that said so may read no more, and wait for this end to close
+            self._transport.close()
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
