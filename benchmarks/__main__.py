@@ -1,7 +1,8 @@
 """``make bench``: one table, each figure beside its goal and the row that makes it.
 
-``python -m benchmarks [ROW …]``: only these rows. ``--save PATH`` keeps the figures, and the curves
-of the plots, as JSON. ``--plots FOLDER`` draws the curves that were measured.
+``python -m benchmarks [ROW …]``: only these rows. One that breaks is said to, and ends the program
+with an error after the others. ``--save PATH`` keeps the figures, and the curves of the plots, as
+JSON. ``--plots FOLDER`` draws the curves that were measured.
 """
 
 import argparse
@@ -50,16 +51,20 @@ def main() -> None:
     print(f"Python {version}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before.\n")
     table = Table()
     table.head()
+    broken: list[str] = []
     for name in chosen:
         table.row = name
         try:
             ROWS[name](table)
         except Exception as error:  # noqa: BLE001 - one row must not cost the others
-            table.tell("not measured", f"{type(error).__name__}: {str(error)[:200]}", met=False)
+            table.tell("not measured", f"{type(error).__name__}: {str(error)[:200]}")
+            broken.append(name)
         if arguments.save:
             table.save(arguments.save)
     if arguments.plots and table.curves:
         draw(table.curves, arguments.plots)
+    if broken:
+        sys.exit(f"not measured: {', '.join(broken)}")
 
 
 if __name__ == "__main__":

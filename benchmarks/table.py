@@ -45,6 +45,10 @@ class Table:
         """A figure that may be as small as its goal."""
         self.tell(figure, f"{value:{form}}", f"≥ {goal:g}", met=value >= goal)
 
+    def missing(self, figure: str, why: str, goal: float) -> None:
+        """A figure that could not be measured: its goal is neither met nor missed."""
+        self.tell(figure, f"not measured: {why}", f"≥ {goal:g}")
+
     def curve(self, name: str, points: Sequence[tuple[float, float]]) -> None:
         """A curve for the plots."""
         self.curves[name] = list(points)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 
 from benchmarks.load import Connection, payload
+from benchmarks.table import Table
 
 CLOSING = (
     b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
@@ -21,7 +22,8 @@ class Closing(StreamRequestHandler):
         while self.rfile.readline().strip():
             pass
         self.wfile.write(CLOSING)
-        self.rfile.read()
+        with suppress(ConnectionError):
+            self.rfile.read()
 
 
 @contextmanager
@@ -44,3 +46,11 @@ def test_a_server_that_closes_after_each_answer_is_asked_over_a_new_connection()
 
     with listening(Closing) as port:
         asyncio.run(asyncio.wait_for(ask(port), 10))
+
+
+def test_a_goal_is_neither_met_nor_missed_where_nothing_was_measured() -> None:
+    table = Table("peer")
+    table.missing("ours ÷ theirs", "it is not installed", 15)
+    table.least("ours ÷ others", 14, 15)
+    met = [(each.measured, each.goal, each.met) for each in table.figures]
+    assert met == [("not measured: it is not installed", "≥ 15", None), ("14.0", "≥ 15", False)]
