@@ -64,10 +64,11 @@ picture: .venv/.dev
 	$(BIN)/python -m tests.docs.picture
 
 # One table; ROWS='saturation import': only these rows. PLOTS=docs: the curves as a picture and text.
-# The rows of peers need `make peers`; without it they say so.
+# The rows of peers need `make peers`, and massgen-serve `make .venv/.massgen`; without they say so.
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(ROWS) $(if $(PLOTS),--plots $(PLOTS))
 
+# LiteLLM's proxy (0.6 GB) and optillm (7 GB, most of it torch), each in an environment of its own.
 peers: .venv/.peer-litellm .venv/.peer-optillm
 
 .venv/.bench: .venv/.dev pyproject.toml

@@ -9,20 +9,18 @@ MassGen's own server needs seconds for each where many come at once.
 import asyncio
 import contextlib
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import helper
+from benchmarks.stage import Process, free_port, running
 
-START_SECONDS = 90.0
 ALONE = 12
 CROWDS = ((8, 24), (32, 32))
 """Clients at once, and how many runs they make in all."""
@@ -33,15 +31,9 @@ SOAK = (50, 500)
 class Server:
     """A server under measurement."""
 
-    port: int
-    pid: int
+    process: Process
     model: str
     folder: Path
-
-    def resident(self) -> int:
-        """Resident memory in bytes."""
-        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line) * 1024
 
     def files(self) -> int:
         """The files that it has left behind."""
@@ -49,33 +41,32 @@ class Server:
 
 
 @contextlib.contextmanager
-def served(command: Sequence[str], folder: Path, model: str, port: int) -> Generator[Server]:
-    """A server in a folder of its own, once it answers."""
-    folder.mkdir()
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    env = {**kept, "OPENAI_API_KEY": "none", "TMPDIR": str(folder)}
-    env["PYTHONPATH"] = str(Path.cwd())
-    with (folder.parent / f"{folder.name}.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603
-            command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            until = time.monotonic() + START_SECONDS
-            while not _answers(port):
-                if time.monotonic() > until or process.poll() is not None:
-                    sys.exit(f"{command[0]} did not start: {folder.parent}")
-                time.sleep(0.2)
-            yield Server(port, process.pid, model, folder)
-        finally:
-            process.kill()
-            process.wait()
+def ours(folder: Path, upstream: int) -> Generator[Server]:
+    """Our server with the engine on MassGen, in a new folder."""
+    settings = folder.with_name("ours.yaml")
+    given = {**_team(upstream), "massgen_compat": {"engine": "massgen", "model": "trio"}}
+    settings.write_text(json.dumps(given), encoding="utf-8")  # JSON is YAML
+    port = free_port()
+    command = [sys.executable, "-m", "massgen_compat", "serve", str(settings), "--port", str(port)]
+    with running(command, port, folder, {"PYTHONPATH": str(Path.cwd())}) as process:
+        yield Server(process, "trio", folder)
 
 
-def _answers(port: int) -> bool:
-    import socket  # noqa: PLC0415
+@contextlib.contextmanager
+def theirs(program: Path, folder: Path, upstream: int) -> Generator[Server]:
+    """MassGen's own server, in a new folder."""
+    settings = folder.with_name("theirs.yaml")
+    settings.write_text(json.dumps(_team(upstream)), encoding="utf-8")
+    port = free_port()
+    command = [str(program), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with running([*command, "--config", str(settings)], port, folder) as process:
+        yield Server(process, "massgen", folder)
 
-    with socket.socket() as tried:
-        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+def _team(upstream: int) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{upstream}/v1"
+    backend = {"type": "chatcompletion", "model": "gpt-4o", "base_url": url}
+    return {"agents": [{"id": name, "backend": backend} for name in ("ada", "ben", "cleo")]}
 
 
 async def ask(server: Server, *, stream: bool = False) -> tuple[float, float]:
@@ -86,7 +77,7 @@ async def ask(server: Server, *, stream: bool = False) -> tuple[float, float]:
         "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.process.port)
     started = time.perf_counter()
     try:
         writer.write(head.encode() + body)
@@ -146,28 +137,9 @@ async def soak(server: Server) -> float:
     """Resident memory after the last of many runs over that after the first of them."""
     early, all_of_them = SOAK
     await crowd(server, 8, early)
-    before = server.resident()
+    before = server.process.resident()
     await crowd(server, 8, all_of_them - early)
-    return server.resident() / before
-
-
-def _config(folder: Path, upstream: int) -> Path:
-    url = f"http://127.0.0.1:{upstream}/v1"
-    agents = [
-        {"id": name, "backend": {"type": "chatcompletion", "model": "gpt-4o", "base_url": url}}
-        for name in ("ada", "ben", "cleo")
-    ]
-    path = folder / "trio.yaml"
-    path.write_text(json.dumps({"agents": agents}), encoding="utf-8")  # JSON is YAML
-    return path
-
-
-def _free_port() -> int:
-    import socket  # noqa: PLC0415
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    return server.process.resident() / before
 
 
 def _row(figure: str, *cells: Any) -> None:
@@ -176,26 +148,15 @@ def _row(figure: str, *cells: Any) -> None:
 
 def main() -> None:
     """Print the table."""
-    python, short = sys.executable, "--short" in sys.argv
+    short = "--short" in sys.argv
     with tempfile.TemporaryDirectory() as made, helper("benchmarks.massgen_upstream") as upstream:
         folder = Path(made)
-        config = str(_config(folder, upstream))
-        port = _free_port()
-        ours = [python, "-m", "massgen_compat", "serve", config, "--port", str(port)]
-        settings = folder / "ours.yaml"
-        given = json.loads(Path(config).read_text(encoding="utf-8"))
-        given["massgen_compat"] = {"engine": "massgen", "model": "trio"}
-        settings.write_text(json.dumps(given), encoding="utf-8")
-        ours[4] = str(settings)
-        with served(ours, folder / "ours", "trio", port) as server:
+        with ours(folder / "ours", upstream) as server:
             here = asyncio.run(measure(server, streams=True))
             memory = 0.0 if short else asyncio.run(soak(server))
             here.files = server.files()
-        port = _free_port()
-        command = str(Path(python).with_name("massgen"))
-        theirs = [command, "serve", "--host", "127.0.0.1", "--port", str(port)]
-        theirs += ["--config", config]
-        with served(theirs, folder / "theirs", "massgen", port) as server:
+        program = Path(sys.executable).with_name("massgen")
+        with theirs(program, folder / "theirs", upstream) as server:
             there = asyncio.run(measure(server, streams=False))
     print("Three agents that agree at once; an upstream without delay; one process each.\n")
     print(
@@ -203,9 +164,9 @@ def main() -> None:
     )
     _row("latency of a run, median s", f"{there.latency:.3f}", f"{here.latency:.3f}",
          f"{here.latency / there.latency:.2f}", "≤ 0.25")  # fmt: skip
-    for (clients, _), theirs_rate, ours_rate in zip(CROWDS, there.rates, here.rates, strict=True):
-        _row(f"runs per second, {clients} clients", f"{theirs_rate:.2f}", f"{ours_rate:.2f}",
-             f"{ours_rate / theirs_rate:.1f}", "≥ 5")  # fmt: skip
+    for (clients, _), slow, fast in zip(CROWDS, there.rates, here.rates, strict=True):
+        _row(f"runs per second, {clients} clients", f"{slow:.2f}", f"{fast:.2f}",
+             f"{fast / slow:.1f}", "≥ 5")  # fmt: skip
     _row("first byte of a stream, median ms", "501", f"{here.first * 1000:.1f}", "", "≤ 50")
     if memory:
         _row(f"memory after {SOAK[1]} runs ÷ after {SOAK[0]}", "", f"{memory:.2f}", "", "≤ 1.1")

@@ -2,15 +2,18 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 NO_DELAY = ("0", "0", "50")
+START_SECONDS = 300
+"""What a server may take to start: a peer imports for 15 s, and longer on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,47 @@ def timed_cpu(process: Process) -> Generator[list[float]]:
     used.append(process.cpu() - before)
 
 
-def wait_for_port(port: int, process: "subprocess.Popen[bytes]", seconds: float) -> bool:
-    """Whether something listens on the port within so many seconds."""
-    import socket  # noqa: PLC0415 - for servers that do not say when they are ready
+class NotStarted(Exception):
+    """A server that ended, or took too long, before it listened."""
 
-    until = time.monotonic() + seconds
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], port: int, folder: Path, env: Mapping[str, str] | None = None
+) -> Generator[Process]:
+    """Somebody's server in a new folder, once it listens; what it says goes to a file beside it.
+
+    It gets nothing of our environment but ``PATH`` and ``HOME``. Raises ``NotStarted``.
+    """
+    folder.mkdir()
+    log = folder.with_name(f"{folder.name}.log")
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    given = {**kept, "OPENAI_API_KEY": "none", "TMPDIR": str(folder), **(env or {})}
+    with log.open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603
+            command, stdout=out, stderr=out, env=given, cwd=folder
+        )
+    try:
+        if not _listens(port, process):
+            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise NotStarted(f"{Path(command[0]).name} did not start: {' '.join(last)[:150]}")
+        yield Process(port, process.pid)
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """A port for a server that does not say which one it took."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def _listens(port: int, process: "subprocess.Popen[bytes]") -> bool:
+    until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return True

@@ -1,85 +1,94 @@
-"""Other servers on the same upstream, each from PyPI in an environment of its own.
+"""Other servers on the same upstream, each in an environment of its own.
 
-``make peers`` installs them. One that is not there, or does not start, is said to be so.
+``make peers`` installs them from PyPI. One that is not there is said to be so.
 """
 
-import contextlib
-import os
-import socket
-import subprocess
+import asyncio
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.load import Failed, payload
+from openai import OpenAI
+
+from benchmarks.load import QUESTION, Failed, payload
 from benchmarks.loops import run
-from benchmarks.rows.passing import passed
-from benchmarks.stage import NO_DELAY, Process, Stage, staged, wait_for_port
+from benchmarks.rows.passing import SINGLE, passed
+from benchmarks.stage import NO_DELAY, Process, Stage, free_port, running, staged
 from benchmarks.table import Table
 
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 120
+VENV = Path(__file__).parents[2] / ".venv"
+LIMIT_SECONDS = 120
 LITELLM = """\
 model_list:
   - model_name: m
     litellm_params: {{model: openai/m, api_base: "{url}", api_key: none}}
 general_settings: {{dangerously_permit_weak_or_unset_master_key: true}}
 """
-
-
-@contextlib.contextmanager
-def peer(command: Sequence[str], port: int, folder: Path) -> Generator[Process]:
-    """A peer's server. Raises ``Failed`` where it is not installed or does not start."""
-    if not Path(command[0]).exists():
-        raise Failed(f"{Path(command[0]).name} is not installed: make peers")
-    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    env |= {"OPENAI_API_KEY": "none", "OTEL_SDK_DISABLED": "true"}
-    log = folder / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603
-            command, stdout=out, stderr=out, env=env, cwd=folder
-        )
-    try:
-        if not wait_for_port(port, process, START_SECONDS):
-            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise Failed(f"it did not start: {' '.join(last)[:150]}")
-        yield Process(port, process.pid)
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        process.kill()
-        process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+QUIET = {"OTEL_SDK_DISABLED": "true", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+"""Nothing is reported, and no price list fetched: without a network that takes long."""
 
 
 def litellm(table: Table) -> None:
     """Requests per second, streaming, 16 clients, one worker each."""
+    program, figure = VENV / "peers/litellm/bin/litellm", _passing("LiteLLM proxy")
+    if not program.exists():
+        table.missing(figure, "LiteLLM is not installed, run make peers", 15)
+        return
     with tempfile.TemporaryDirectory() as name, staged(*NO_DELAY) as stage:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         (folder / "config.yaml").write_text(LITELLM.format(url=stage.upstream.url))
-        command = [str(ROOT / ".venv/peers/litellm/bin/litellm"), "--config", "config.yaml"]
-        command += ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
-        with peer(command, port, folder) as process:
-            _compare(table, "LiteLLM proxy", process, stage)
+        command = [str(program), "--config", str(folder / "config.yaml"), "--num_workers", "1"]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
+        with running(command, port, folder / "litellm", QUIET) as process:
+            _compare(table, figure, process, stage)
 
 
 def optillm(table: Table) -> None:
-    """The same with ``optillm``'s approach ``none``, which asks the model once."""
+    """The same with ``optillm``'s approach ``none``, which asks the model once.
+
+    It cannot stream: it asks the upstream for a whole reply, and sends that as one event.
+    """
+    program, figure = VENV / "peers/optillm/bin/optillm", _passing("optillm")
+    if not program.exists():
+        table.missing(figure, "optillm is not installed, run make peers", 15)
+        return
     with tempfile.TemporaryDirectory() as name, staged(*NO_DELAY) as stage:
-        port = _free_port()
-        command = [str(ROOT / ".venv/peers/optillm/bin/optillm"), "--approach", "none"]
-        command += ["--base-url", stage.upstream.url, "--port", str(port), "--host", "127.0.0.1"]
-        with peer(command, port, Path(name)) as process:
-            _compare(table, "optillm", process, stage)
+        port = free_port()
+        command = [str(program), "--approach", "none", "--base-url", stage.upstream.url]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
+        with running(command, port, Path(name) / "optillm", QUIET) as process:
+            _compare(table, figure, process, stage)
 
 
-def _compare(table: Table, name: str, process: Process, stage: Stage) -> None:
-    theirs = run(passed(process, payload("m"), seconds=10))
-    ours = run(passed(stage.server))
-    table.least(f"team of one ÷ {name}, streaming, 16 clients", ours.rate / theirs.rate, 15)
-    table.tell("… requests/s", f"{ours.rate:.0f} ÷ {theirs.rate:.1f}")
+def _passing(name: str) -> str:
+    return f"team of one ÷ {name}, streaming, 16 clients"
+
+
+def _compare(table: Table, figure: str, process: Process, stage: Stage) -> None:
+    pieces = [len(_told(each, model)) for each, model in ((stage.server, "single"), (process, "m"))]
+    theirs = run(_bounded(process, payload("m")))
+    ours = run(_bounded(stage.server, SINGLE))
+    table.least(figure, ours / theirs, 15)
+    table.tell("… requests/s", f"{ours:.0f} ÷ {theirs:.1f}")
+    table.tell("… pieces that the 50 tokens of an answer came in", f"{pieces[0]} and {pieces[1]}")
+    theirs = run(_bounded(process, payload("m", stream=False)))
+    ours = run(_bounded(stage.server, payload("single", stream=False)))
+    table.tell("… not streamed, requests/s", f"{ours:.0f} ÷ {theirs:.1f} = {ours / theirs:.1f}")
+
+
+async def _bounded(process: Process, request: bytes) -> float:
+    """Requests per second. Raises ``TimeoutError`` where a server stops answering."""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        return (await passed(process, request, seconds=10)).rate
+
+
+def _told(process: Process, model: str) -> Sequence[str]:
+    """The pieces of a streamed answer. Raises ``Failed`` where it has not all of the tokens."""
+    client = OpenAI(base_url=process.url, api_key="none", timeout=LIMIT_SECONDS, max_retries=0)
+    chunks = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": QUESTION}], stream=True
+    )
+    pieces = [choice.delta.content or "" for chunk in chunks for choice in chunk.choices]
+    if len("".join(pieces).split()) != int(NO_DELAY[2]):
+        raise Failed(f"not the upstream's answer: {''.join(pieces)[:100]}")
+    return [piece for piece in pieces if piece]
