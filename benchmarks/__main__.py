@@ -25,6 +25,7 @@ ROWS: dict[str, Callable[[Table], None]] = {
     "cpu-per-token": passing.cpu_per_token,
     "litellm": peers.litellm,
     "optillm": peers.optillm,
+    "massgen-serve": peers.massgen_serve,
     "open-streams": streams.open_streams,
     "workers": workers.workers,
     "growth-agents": growth.agents,

@@ -1,9 +1,11 @@
 """The client that measures: raw asyncio over kept-alive connections, as cheap as can be."""
 
 import asyncio
+import contextlib
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -39,12 +41,15 @@ class Failed(Exception):
 class Connection(asyncio.Protocol):
     """One connection; ``ask`` as often as wanted, one request at a time.
 
-    With ``stamps`` the tokens of an answer are read as times (see ``upstream``).
+    With ``stamps`` the tokens of an answer are read as times (see ``upstream``). An answer without
+    the bytes that are ``expected`` is none.
     """
 
-    def __init__(self, port: int, *, stamps: bool = False) -> None:
+    def __init__(self, port: int, *, stamps: bool = False, expected: bytes = b"") -> None:
         self._port = port
         self._stamps = stamps
+        self._expected = expected
+        self._missing = False
         self._transport: asyncio.WriteTransport
         self._done: asyncio.Future[None] | None = None
         self._timing = Timing()
@@ -52,13 +57,13 @@ class Connection(asyncio.Protocol):
         self._head = b""
         self._closes = False
         self._left = -1
-        self._tail = b""
-        self._last = b""
+        self._tail: bytes = b""
+        self._last: bytes = b""
 
     @classmethod
-    async def open(cls, port: int, *, stamps: bool = False) -> "Connection":
+    async def open(cls, port: int, *, stamps: bool = False, expected: bytes = b"") -> "Connection":
         """Connect to a local port."""
-        made = cls(port, stamps=stamps)
+        made = cls(port, stamps=stamps, expected=expected)
         await made.connect()
         return made
 
@@ -73,6 +78,7 @@ class Connection(asyncio.Protocol):
             await self.connect()
         self._done = asyncio.get_running_loop().create_future()
         self._timing, self._head, self._left, self._tail, self._last = Timing(), b"", -1, b"", b""
+        self._missing = bool(self._expected)
         self._start = time.perf_counter()
         self._transport.write(request)
         await self._done
@@ -101,12 +107,15 @@ class Connection(asyncio.Protocol):
             self._begin(head)
         if not timing.first and data:
             timing.first = time.perf_counter() - self._start
+        text = self._tail + data
+        if self._missing and self._expected in text:
+            self._missing = False
         if self._left:
             self._left -= len(data)
+            self._tail = text[-256:]
             if self._left <= 0:
                 self._end()
             return
-        text = self._tail + data
         if b'"error"' in text:
             self._fail(text[text.index(b'"error"') :].decode(errors="replace")[:400])
         if self._stamps:
@@ -136,6 +145,8 @@ class Connection(asyncio.Protocol):
         self._timing.total = time.perf_counter() - self._start
         if self._closes:  # a server that said so may read no more, and wait for this end to close
             self._transport.close()
+        if self._missing:
+            self._fail(f"an answer without {self._expected.decode()}")
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
@@ -201,6 +212,54 @@ async def crowd(
     for connection in connections:
         connection.close()
     return Load(timings, took)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a crowd got within so many seconds; ``failed`` are answers that were none."""
+
+    completed: int
+    failed: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return self.completed / self.seconds
+
+
+async def window(
+    port: int, request: bytes, clients: int, *, warm: float, seconds: float, expected: bytes = b""
+) -> Window:
+    """What so many clients get in a window after a warm-up; whatever is under way then is left.
+
+    They begin over the warm-up, so that a slow server does not answer them in waves. One that got
+    no answer asks again after a second.
+    """
+    counts: Counter[bool] = Counter()
+    start = time.perf_counter() + warm
+
+    async def client(place: int) -> None:
+        await asyncio.sleep(warm * place / clients)
+        while True:
+            with contextlib.suppress(Failed, OSError):
+                connection = await Connection.open(port, expected=expected)
+                try:
+                    while True:
+                        await connection.ask(request)
+                        counts[True] += time.perf_counter() >= start
+                finally:
+                    connection.close()
+            counts[False] += time.perf_counter() >= start
+            await asyncio.sleep(1)
+
+    asked = [asyncio.create_task(client(place)) for place in range(clients)]
+    await asyncio.sleep(warm + seconds)
+    took = time.perf_counter() - start
+    for task in asked:
+        task.cancel()
+    await asyncio.wait(asked)
+    return Window(counts[True], counts[False], took)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -1,9 +1,10 @@
 """A bare upstream of known pace: one asyncio protocol, Chat Completions, streamed and whole.
 
-It has to be cheaper than what it is asked by. It drafts, votes for agent1 and presents, each reply
-as long as the others. The tokens of a message are the times at which they were sent
-(``CLOCK_MONOTONIC``, ns), so that whoever receives one knows how long it was under way. A whole
-reply comes when the last token of a streamed one would.
+It has to be cheaper than what it is asked by. It drafts, votes for the first answer and presents,
+each reply as long as the others, and takes MassGen's agents as well as ours. The tokens of a
+message are the times at which they were sent (``CLOCK_MONOTONIC``, ns), so that whoever receives
+one knows how long it was under way. A whole reply comes when the last token of a streamed one
+would.
 
 ``python -m benchmarks.upstream [FIRST EVERY TOKENS]`` prints its port; the pace is in seconds.
 """
@@ -12,7 +13,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
 
@@ -21,27 +23,52 @@ from benchmarks.loops import run
 PACE = (0.020, 0.005, 50)
 """Seconds to the first token, seconds from token to token, tokens."""
 
+AGENTS = ("agent1", "agent2", "agent3")
+NOTHING_YET = b"(no answers available yet)"
+"""What MassGen tells an agent that it lets draft or vote, as long as there are no answers."""
+
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A reply that calls a tool: its frames, and the same in one piece."""
+
+    frames: Sequence[bytes]
+    whole: bytes
+
+
 class Script:
-    """What is said, as bytes made once: frames of drafts and votes, and their whole replies."""
+    """What is said, as bytes made once: drafts and votes."""
 
     def __init__(self, tokens: int) -> None:
         words = tokens - 1
         self.tokens = tokens
-        draft = {"content": "word " * words}
-        vote = {"agent_id": "agent1", "reason": "word " * max(words - 4, 1)}
-        self.draft = _call("new_answer", json.dumps(draft), tokens)
-        self.vote = _call("vote", json.dumps(vote), tokens)
         usage = {"prompt_tokens": 100, "completion_tokens": tokens, "total_tokens": 100 + tokens}
         self.usage = usage
         done = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
         tail = _chunk({"choices": [], "usage": usage}) + done
         self.called = _frame({}, "tool_calls") + tail
         self.stopped = _frame({}, "stop") + tail
-        self.whole_draft = self._whole(_calling("new_answer", json.dumps(draft)), "tool_calls")
-        self.whole_vote = self._whole(_calling("vote", json.dumps(vote)), "tool_calls")
+        self.draft = self._call("new_answer", {"content": "word " * words})
+        reason = "word " * max(words - 4, 1)
+        self.votes = {
+            name: self._call("vote", {"agent_id": name, "reason": reason}) for name in AGENTS
+        }
+
+    def call(self, tools: Container[str], body: bytes) -> Call | None:
+        """The call that a request asks for, by its tools; ``None``: a message."""
+        if not tools:
+            return None
+        if "vote" not in tools or NOTHING_YET in body:
+            return self.draft
+        name = next((name for name in AGENTS if f"<{name}.".encode() in body), AGENTS[0])
+        return self.votes[name]
+
+    def _call(self, name: str, arguments: dict[str, str]) -> Call:
+        given = json.dumps(arguments)
+        whole = self._whole(_calling(name, given), "tool_calls")
+        return Call(_call(name, given, self.tokens), whole)
 
     def whole_message(self) -> bytes:
         """A message that is sent now."""
@@ -122,27 +149,21 @@ class Upstream(asyncio.Protocol):
         if len(self._buffer) >= end + 4 + size:
             body = bytes(self._buffer[end + 4 : end + 4 + size])
             del self._buffer[: end + 4 + size]
-            self._answer(json.loads(body or b"{}"))
+            self._answer(body)
 
-    def _answer(self, body: dict[str, Any]) -> None:
-        script = self._script
-        tools = {tool["function"]["name"] for tool in body.get("tools") or ()}
-        frames = script.vote if "vote" in tools else script.draft if tools else None
-        if body.get("stream"):
+    def _answer(self, body: bytes) -> None:
+        script, asked = self._script, json.loads(body or b"{}")
+        call = script.call({tool["function"]["name"] for tool in asked.get("tools") or ()}, body)
+        if asked.get("stream"):
+            frames = call.frames if call else None
             self._transport.write(HEAD)
             self._later(self._first, self._next, frames, 0, self._loop.time() + self._first)
             return
         delay = self._first + (script.tokens - 1) * self._every
-        self._later(delay, self._whole, frames)
+        self._later(delay, self._whole, call)
 
-    def _whole(self, frames: Sequence[bytes] | None) -> None:
-        script = self._script
-        if frames is None:
-            self._transport.write(script.whole_message())
-        else:
-            self._transport.write(
-                script.whole_vote if frames is script.vote else script.whole_draft
-            )
+    def _whole(self, call: Call | None) -> None:
+        self._transport.write(call.whole if call else self._script.whole_message())
 
     def _next(self, frames: Sequence[bytes] | None, index: int, due: float) -> None:
         """Write what is due now; each token in a write of its own, as a provider sends it."""

@@ -6,8 +6,11 @@ from contextlib import contextmanager, suppress
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 
-from benchmarks.load import Connection, payload
+import pytest
+
+from benchmarks.load import Connection, Window, payload, window
 from benchmarks.table import Table
+from benchmarks.upstream import Script
 
 CLOSING = (
     b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
@@ -54,3 +57,46 @@ def test_a_goal_is_neither_met_nor_missed_where_nothing_was_measured() -> None:
     table.least("ours ÷ others", 14, 15)
     met = [(each.measured, each.goal, each.met) for each in table.figures]
     assert met == [("not measured: it is not installed", "≥ 15", None), ("14.0", "≥ 15", False)]
+
+
+class Refusing(StreamRequestHandler):
+    """Has no answer."""
+
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(b"HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\n{}")
+
+
+def test_a_window_counts_answers_and_failures() -> None:
+    async def seen(port: int, expected: bytes) -> Window:
+        return await window(port, payload("m"), 2, warm=0, seconds=0.9, expected=expected)
+
+    with listening(Closing) as port:
+        good, empty = (asyncio.run(seen(port, text)) for text in (b"[DONE]", b"hello"))
+    with listening(Refusing) as port:
+        refused = asyncio.run(seen(port, b""))
+    assert good.completed
+    assert not good.failed
+    assert good.rate == good.completed / good.seconds
+    for none in (empty, refused):
+        assert not none.completed
+        assert none.failed
+
+
+@pytest.mark.parametrize(
+    ("tools", "said", "expected"),
+    [
+        (("new_answer",), "", "draft"),
+        (("new_answer", "vote"), "", "agent1"),
+        (("new_answer", "vote"), "<CURRENT ANSWERS> (no answers available yet)", "draft"),
+        (("new_answer", "vote"), "<agent2.1> a <end of agent2.1> <agent3.1> b", "agent2"),
+        ((), "", "message"),
+    ],
+)
+def test_the_upstream_plays_massgens_agents_and_ours(
+    tools: tuple[str, ...], said: str, expected: str
+) -> None:
+    script = Script(50)
+    calls = {"message": None, "draft": script.draft, **script.votes}
+    assert script.call(tools, said.encode()) is calls[expected]

@@ -1,6 +1,7 @@
 """Other servers on the same upstream, each in an environment of its own.
 
-``make peers`` installs them from PyPI. One that is not there is said to be so.
+``make peers`` installs LiteLLM and optillm from PyPI, ``make .venv/.massgen`` MassGen. One that is
+not there is said to be so.
 """
 
 import asyncio
@@ -10,9 +11,11 @@ from pathlib import Path
 
 from openai import OpenAI
 
-from benchmarks.load import QUESTION, Failed, payload
+from benchmarks import massgen
+from benchmarks.load import QUESTION, Failed, payload, window
 from benchmarks.loops import run
 from benchmarks.rows.passing import SINGLE, passed
+from benchmarks.rows.runs import TRIO
 from benchmarks.stage import NO_DELAY, Process, Stage, free_port, running, staged
 from benchmarks.table import Table
 
@@ -26,6 +29,8 @@ general_settings: {{dangerously_permit_weak_or_unset_master_key: true}}
 """
 QUIET = {"OTEL_SDK_DISABLED": "true", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 """Nothing is reported, and no price list fetched: without a network that takes long."""
+CROWDS = ((8, 5.0, 30.0), (64, 60.0, 90.0))
+"""Clients of ``massgen serve``, seconds until it is warm, and seconds that are counted."""
 
 
 def litellm(table: Table) -> None:
@@ -58,6 +63,41 @@ def optillm(table: Table) -> None:
         command += ["--host", "127.0.0.1", "--port", str(port)]
         with running(command, port, Path(name) / "optillm", QUIET) as process:
             _compare(table, figure, process, stage)
+
+
+def massgen_serve(table: Table) -> None:
+    """Runs per second of three agents: ours streamed, theirs whole, as MassGen cannot stream."""
+    program = VENV / "massgen/bin/massgen"
+    figures = [f"3 agents, runs/s ÷ `massgen serve`, {clients} clients" for clients, *_ in CROWDS]
+    if not program.exists():
+        for figure in figures:
+            table.missing(figure, "MassGen is not installed, run make .venv/.massgen", 20)
+        return
+    with (
+        tempfile.TemporaryDirectory() as name,
+        staged(*NO_DELAY) as stage,
+        massgen.theirs(program, Path(name) / "massgen", stage.upstream.port) as server,
+    ):
+        port, said, ended = stage.server.port, b'"content":"word word', b"data: [DONE]"
+        ours = [
+            run(window(port, TRIO, clients, warm=5, seconds=10, expected=ended))
+            for clients, *_ in CROWDS
+        ]
+        port, asked = server.process.port, payload(server.model, stream=False)
+        theirs = [
+            run(window(port, asked, clients, warm=warm, seconds=seconds, expected=said))
+            for clients, warm, seconds in CROWDS
+        ]
+    for figure, here, there in zip(figures, ours, theirs, strict=True):
+        if there.completed:
+            table.least(figure, here.rate / there.rate, 20)
+        else:
+            table.missing(figure, "MassGen completed no run", 20)
+        table.tell(
+            "… runs/s",
+            f"{here.rate:.1f} ÷ {there.rate:.2f} ({there.completed} in {there.seconds:.0f} s); "
+            f"failed: {here.failed} and {there.failed}",
+        )
 
 
 def _passing(name: str) -> str:
