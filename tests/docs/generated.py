@@ -16,9 +16,9 @@ from massgen_compat.asgi import create_app
 from massgen_compat.cli import command_line
 from massgen_compat.config.judges import SENSITIVITIES
 from massgen_compat.config.keys import OWN_SECTIONS, SECTIONS
-from massgen_compat.protocol.codes import CODES
 from massgen_compat.run import Escalation, Limits, TeamSettings, Timeouts
 from massgen_compat.upstream.backends import BACKENDS
+from tests.docs.codes import CODES
 
 # Settings of a team
 

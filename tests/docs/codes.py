@@ -1,7 +1,8 @@
 """Every ``code`` of an error: why a client gets it, and what to do about it. Pure data.
 
-``docs/errors.md`` is made of it. Statuses of error classes stand in ``errors.ERRORS``; this table
-adds the codes of single faults, which mostly share ``InvalidRequest``'s 400.
+``docs/errors.md`` is made of it, and no program reads it. Statuses of error classes stand in
+``protocol.errors.ERRORS``; this table adds the codes of single faults, which mostly share
+``InvalidRequest``'s 400.
 """
 
 from collections.abc import Mapping
