@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NoReturn
+from types import UnionType
+from typing import Any, NoReturn
 
 from massgen_compat.config.tree import Node
 from massgen_compat.errors import ConfigError
@@ -35,53 +36,45 @@ class Fields:
 
     def text(self, key: str) -> str | None:
         """Text; blank text counts as absent, and a whole number as its digits."""
-        node = self.node_of(key)
-        if node is None:
-            return None
-        if isinstance(node.value, bool) or not isinstance(node.value, str | int):
-            self.refuse(key, "must be text")
-        text = str(node.value)
-        return text if text.strip() else None
+        value = self._value(key, str | int, "must be text")
+        return None if value is None or not str(value).strip() else str(value)
 
     def flag(self, key: str) -> bool | None:
         """True or false."""
-        node = self.node_of(key)
-        if node is None:
-            return None
-        if not isinstance(node.value, bool):
-            self.refuse(key, "must be true or false")
-        return node.value
+        return self._value(key, bool, "must be true or false")
 
     def whole(self, key: str) -> int | None:
         """A whole number, 1 or more."""
-        node = self.node_of(key)
-        if node is None:
-            return None
-        if isinstance(node.value, bool) or not isinstance(node.value, int) or node.value < 1:
-            self.refuse(key, "must be a whole number, 1 or more")
-        return node.value
+        problem = "must be a whole number, 1 or more"
+        value = self._value(key, int, problem)
+        if value is not None and value < 1:
+            self.refuse(key, problem)
+        return value
 
     def seconds(self, key: str, *, least: float = 0.001) -> float | None:
         """A number of seconds."""
-        node = self.node_of(key)
-        if node is None:
-            return None
-        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-            self.refuse(key, "must be a number of seconds")
-        if not least <= node.value <= LONGEST_SECONDS:
-            self.refuse(key, f"must be from {least:g} to {LONGEST_SECONDS:g} seconds")
-        return float(node.value)
+        return self._amount(key, least, LONGEST_SECONDS, "seconds")
 
     def dollars(self, key: str, *, least: float = 0.0) -> float | None:
         """An amount of US dollars."""
+        return self._amount(key, least, MOST_DOLLARS, "US dollars")
+
+    def _amount(self, key: str, least: float, most: float, unit: str) -> float | None:
+        value = self._value(key, int | float, f"must be a number of {unit}")
+        if value is None:
+            return None
+        if not least <= value <= most:
+            self.refuse(key, f"must be from {least:g} to {most:g} {unit}")
+        return float(value)
+
+    def _value(self, key: str, kind: type | UnionType, problem: str) -> Any:
+        """The value, if it is there; true and false are no numbers and no text."""
         node = self.node_of(key)
         if node is None:
             return None
-        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-            self.refuse(key, "must be a number of US dollars")
-        if not least <= node.value <= MOST_DOLLARS:
-            self.refuse(key, f"must be from {least:g} to {MOST_DOLLARS:g} US dollars")
-        return float(node.value)
+        if not isinstance(node.value, kind) or (isinstance(node.value, bool) and kind is not bool):
+            self.refuse(key, problem)
+        return node.value
 
     def choice(self, key: str, allowed: Iterable[str]) -> str | None:
         """One of the allowed words."""
