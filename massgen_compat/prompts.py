@@ -57,13 +57,19 @@ def conversation(
     (several providers accept only one, and only in front); later ones keep their places. Parts of a
     kind that the agent does not take are replaced by a note.
     """
+    opening, rest = opened(messages)
+    application = "\n\n".join(message.text for message in opening)
+    system = _system_text(team, agent, application, policy, tools, wanted)
+    head = (text_message("system", system),) if system else ()
+    return head + shown_to(agent, rest)
+
+
+def opened(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
+    """The system and developer messages that open the conversation, and the rest."""
     opening = 0
     while opening < len(messages) and messages[opening].role in {"system", "developer"}:
         opening += 1
-    application = "\n\n".join(message.text for message in messages[:opening])
-    system = _system_text(team, agent, application, policy, tools, wanted)
-    head = (text_message("system", system),) if system else ()
-    return head + shown_to(agent, messages[opening:])
+    return messages[:opening], messages[opening:]
 
 
 def solo_conversation(agent: Agent, messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -95,12 +101,17 @@ def _system_text(
     if wanted is not None:
         sections.append(f"# Format of the message\n\n{_format_told(wanted)}")
     if application:
-        fence = fence_around([application])
-        sections.append(
-            "# Instructions of the user's application\n\nThey hold for the answer that the user "
-            f"gets.\n\n{fence} application {fence}\n{application}\n{fence} end {fence}"
-        )
+        sections.append(instructions(application))
     return "\n\n".join(sections)
+
+
+def instructions(application: str) -> str:
+    """The section of a system message that quotes the client's own system messages."""
+    fence = fence_around([application])
+    return (
+        "# Instructions of the user's application\n\nThey hold for the answer that the user "
+        f"gets.\n\n{fence} application {fence}\n{application}\n{fence} end {fence}"
+    )
 
 
 def _format_told(wanted: OutputFormat) -> str:

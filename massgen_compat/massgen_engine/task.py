@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from massgen_compat.capabilities import kind_of
 from massgen_compat.message import File, Message, Part, Refusal, Text
 from massgen_compat.policies import Policy
-from massgen_compat.prompts import fence_around
+from massgen_compat.prompts import fence_around, instructions, opened
 from massgen_compat.run import RunRequest
 
 _LATER = """\
@@ -25,23 +25,19 @@ _GO_ON = (
 
 def system_message(own: str | None, messages: Sequence[Message], policy: Policy) -> str | None:
     """An agent's ``system_message``: its own, the policy's section, the client's instructions."""
-    opening, _ = _opened(messages)
+    opening, _ = opened(messages)
     application = "\n\n".join(message.text for message in opening if message.text.strip())
     sections = [own.strip()] if own and own.strip() else []
     if policy.section:
         sections.append(policy.section)
     if application:
-        fence = fence_around([application])
-        sections.append(
-            "# Instructions of the user's application\n\nThey hold for the answer that the user "
-            f"gets.\n\n{fence} application {fence}\n{application}\n{fence} end {fence}"
-        )
+        sections.append(instructions(application))
     return "\n\n".join(sections) or None
 
 
 def task_text(request: RunRequest) -> str:
     """The task: the words of the user where there is nothing else, else the whole conversation."""
-    _, messages = _opened(request.messages)
+    _, messages = opened(request.messages)
     if len(messages) == 1 and messages[0].role == "user" and not messages[0].name:
         return _content(messages[0])
     blocks = [(_heading(message), _body(message)) for message in messages]
@@ -56,14 +52,6 @@ def task_text(request: RunRequest) -> str:
     last = messages[-1].role if messages else "user"
     parts.append(_GO_ON if last == "tool" else _REPLY)
     return "\n\n".join(parts)
-
-
-def _opened(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
-    """The system and developer messages that open the conversation, and the rest."""
-    opening = 0
-    while opening < len(messages) and messages[opening].role in {"system", "developer"}:
-        opening += 1
-    return messages[:opening], messages[opening:]
 
 
 def _heading(message: Message) -> str:
