@@ -10,6 +10,7 @@ from typing import Any, cast
 from massgen_compat.message import Json, ToolCall
 from massgen_compat.run import Api
 from massgen_compat.turn import Reply
+from massgen_compat.upstream.chat_messages import wire_call
 from massgen_compat.upstream.tolerant import mapping, sequence, string
 
 
@@ -82,15 +83,7 @@ def _chat_closing(calls: Sequence[ToolCall], reply: Reply) -> Iterator[Json]:
         return {"object": "chat.completion.chunk", "model": reply.model, "choices": [chosen]}
 
     if calls:
-        wire = [
-            {
-                "index": index,
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for index, call in enumerate(calls)
-        ]
+        wire = [{"index": index, **wire_call(call)} for index, call in enumerate(calls)]
         yield choice({"tool_calls": wire}, None)
     finish = "length" if reply.finish_reason == "length" else "stop"
     yield choice({}, "tool_calls" if calls else finish)
