@@ -14,7 +14,7 @@ from massgen_compat.result import FinishReason, Usage
 from massgen_compat.scripted.play import Play, argument_tokens, certain, text_tokens
 from massgen_compat.scripted.request import WireRequest
 from massgen_compat.scripted.script import Refuse
-from massgen_compat.scripted.wire import CREATED, Frame, encode, padding, refusal_body, section
+from massgen_compat.scripted.wire import CREATED, Frame, padding, refusal_body, section
 
 FINGERPRINT: Final = "fp_scripted"
 
@@ -37,7 +37,7 @@ class ChatWire:
             "service_tier": "default",
             "system_fingerprint": FINGERPRINT,
         }
-        chunk = encode({"object": "chat.completion.chunk", **self._identity})
+        chunk = to_json({"object": "chat.completion.chunk", **self._identity})
         self._head = b"data: " + chunk[:-1] + b',"choices":'
         self._delta_head = self._head + b'[{"index":0,"delta":'
         self._top_logprobs = int(request.body.get("top_logprobs") or 0)
@@ -60,7 +60,7 @@ class ChatWire:
             yield Frame(self._delta(b'{"refusal":' + to_json(token) + b"}"), token=True)
         for index, call in enumerate(calls):
             if not self._is_single_call():
-                yield Frame(self._delta(encode({"tool_calls": [_call_head(call, index)]})))
+                yield Frame(self._delta(to_json({"tool_calls": [_call_head(call, index)]})))
             kind, said = _KINDS[call.custom]
             head = b'{"tool_calls":[{"index":%d,"%s":{"%s":' % (index, kind, said)
             for fragment in argument_tokens(call.arguments):
@@ -69,15 +69,15 @@ class ChatWire:
     def closing(self) -> bytes:
         """The finish chunk, the usage if it was asked for, and ``[DONE]``."""
         choice: Json = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": self._finish}
-        end = self._head + encode({"c": [choice]})[5:-1] + self._ends[4]
+        end = self._head + to_json({"c": [choice]})[5:-1] + self._ends[4]
         if self._include_usage and self._play.usage is not None:
-            usage = encode({"usage": _usage(self._play.usage)})[1:-1]
+            usage = to_json({"usage": _usage(self._play.usage)})[1:-1]
             end += self._head + b"[]," + usage + self._padding(6) + b"}\n\n"
         return end + b"data: [DONE]\n\n"
 
     def failed(self, refused: Refuse) -> bytes:
         """An error in place of a chunk; nothing follows it."""
-        return b"data: " + encode(refusal_body(refused)) + b"\n\n"
+        return b"data: " + to_json(refusal_body(refused)) + b"\n\n"
 
     def whole(self) -> bytes:
         """A ``chat.completion``."""
@@ -99,7 +99,7 @@ class ChatWire:
         body = {"object": "chat.completion", **self._identity, "choices": [choice]}
         if planned.usage is not None:
             body["usage"] = _usage(planned.usage)
-        return encode(body)
+        return to_json(body)
 
     def _is_single_call(self) -> bool:
         planned = self._play
@@ -111,10 +111,10 @@ class ChatWire:
         delta: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
         if self._is_single_call():
             delta["tool_calls"] = [_call_head(planned.calls[0], 0)]
-        return encode(delta)
+        return to_json(delta)
 
     def _delta(self, delta: bytes, logprobs: Json | None = None) -> bytes:
-        told = b"null" if logprobs is None else encode(logprobs)
+        told = b"null" if logprobs is None else to_json(logprobs)
         tail = b',"logprobs":' + told + b',"finish_reason":null}]'
         return self._delta_head + delta + tail + self._ends[len(delta) % 16]
 

@@ -7,7 +7,7 @@ is for the real API to say. Images, audio and files are skipped.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic_core import from_json
 
@@ -159,13 +159,7 @@ def _item(item: Json, index: int) -> Message:
 # Both
 
 
-_ROLES: Mapping[str, Role] = {
-    "system": "system",
-    "developer": "developer",
-    "user": "user",
-    "assistant": "assistant",
-    "tool": "tool",
-}
+_ROLES: Mapping[str, Role] = {role: role for role in get_args(Role)}
 
 
 def _role(value: object, param: str) -> Role:

@@ -15,7 +15,7 @@ from massgen_compat.scripted.play import Play, argument_tokens, text_tokens
 from massgen_compat.scripted.request import WireRequest
 from massgen_compat.scripted.response_object import response_object
 from massgen_compat.scripted.script import Refuse
-from massgen_compat.scripted.wire import CREATED, Frame, encode, padding, refusal_code, section
+from massgen_compat.scripted.wire import CREATED, Frame, padding, refusal_code, section
 
 
 class ResponsesWire:
@@ -40,7 +40,7 @@ class ResponsesWire:
 
     def opening(self) -> bytes:
         """``response.created`` and ``response.in_progress``."""
-        response = encode({"response": self._response("in_progress", [])})[1:-1]
+        response = to_json({"response": self._response("in_progress", [])})[1:-1]
         return b"".join(
             self._raw(f"response.{name}", response) for name in ("created", "in_progress")
         )
@@ -75,7 +75,7 @@ class ResponsesWire:
 
     def whole(self) -> bytes:
         """A ``response``."""
-        return encode({**self._final(), "billing": {"payer": "developer"}})
+        return to_json({**self._final(), "billing": {"payer": "developer"}})
 
     def _output(self) -> Iterator[dict[str, Any]]:
         """The finished output items, in the order in which the recordings have them."""
@@ -155,7 +155,7 @@ class ResponsesWire:
     # Events
 
     def _event(self, kind: str, **fields: object) -> bytes:
-        return self._raw(kind, encode(fields)[1:-1])
+        return self._raw(kind, to_json(fields)[1:-1])
 
     def _raw(self, kind: str, fields: bytes) -> bytes:
         number, self._sequence = self._sequence, self._sequence + 1
@@ -170,9 +170,9 @@ class ResponsesWire:
     def _deltas(
         self, kind: str, tokens: Iterable[str], at: Json, *, logprobs: bool = False
     ) -> Iterator[Frame]:
-        place = encode(at)[1:-1]
+        place = to_json(at)[1:-1]
         for token in tokens:
-            told = encode({"logprobs": self._logprobs(token)})[1:-1] + b"," if logprobs else b""
+            told = to_json({"logprobs": self._logprobs(token)})[1:-1] + b"," if logprobs else b""
             fixed = place + b"," + told + b'"delta":'
             delta = to_json(token)
             padded = _PADDED[len(delta) % 16] if self._obfuscate else b""

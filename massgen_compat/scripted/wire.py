@@ -7,8 +7,6 @@ summary, a refusal, ``response.failed``), OpenAI's published schema decides.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol, cast
 
-from pydantic_core import to_json
-
 from massgen_compat.message import Json
 from massgen_compat.scripted.script import Failure, Refuse
 
@@ -102,11 +100,6 @@ def section(body: Json, key: str) -> Json:
     """An object within a request's body; empty if it is not there."""
     value: object = body.get(key)
     return cast("Json", value) if isinstance(value, dict) else {}
-
-
-def encode(value: Mapping[str, Any]) -> bytes:
-    """One line of JSON."""
-    return to_json(value)
 
 
 _ERROR_TYPES: Final[Mapping[int, str]] = {429: "rate_limit_error"}
