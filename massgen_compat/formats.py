@@ -91,7 +91,7 @@ def _schema_fault(schema: Json, value: object) -> str | None:
 
 
 def _jsonschema() -> Any:
-    """The library, which takes half a second to import and is needed by few requests."""
+    """The library, which takes 20 ms to import and is needed by few requests."""
     return import_module("jsonschema")
 
 
