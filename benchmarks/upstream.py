@@ -25,7 +25,9 @@ PACE = (0.020, 0.005, 50)
 
 AGENTS = ("agent1", "agent2", "agent3")
 NOTHING_YET = b"(no answers available yet)"
-"""What MassGen tells an agent that it lets draft or vote, as long as there are no answers."""
+PRESENT = b"VOTING RESULTS:"
+"""What MassGen tells an agent that it lets draft or vote, as long as there are no answers; and one
+that is to present, which has tools all the same."""
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -58,7 +60,7 @@ class Script:
 
     def call(self, tools: Container[str], body: bytes) -> Call | None:
         """The call that a request asks for, by its tools; ``None``: a message."""
-        if not tools:
+        if not tools or PRESENT in body:
             return None
         if "vote" not in tools or NOTHING_YET in body:
             return self.draft
