@@ -112,16 +112,22 @@ class Parser:
         """Whether nothing can follow. The end of a stream is ``[DONE]``, or its end."""
         return self._whole
 
-    def feed(self, event: Json) -> Iterator[TurnEvent]:
-        """The pieces of one chunk. Raises ``UpstreamError`` or ``ContextLengthExceeded``."""
+    def feed(self, event: Json) -> list[TurnEvent]:
+        """The pieces of one chunk. Raises ``UpstreamError`` or ``ContextLengthExceeded``.
+
+        Most chunks hold one word: what a chunk lacks costs a lookup, and no call.
+        """
         if event.get("error"):
             raise failure(event.get("error"))
         self._model = string(event.get("model")) or self._model
-        self._usage = usage(event.get("usage"), "prompt", "completion") or self._usage
+        if reported := event.get("usage"):
+            self._usage = usage(reported, "prompt", "completion") or self._usage
+        heard: list[TurnEvent] = []
         for raw in sequence(event.get("choices")):
             choice = mapping(raw)
-            if not count(choice.get("index")):
-                yield from self._choice(choice)
+            if not (choice.get("index") and count(choice["index"])):
+                self._hear(choice, heard)
+        return heard
 
     def finish(self) -> Reply:
         """The reply. Raises ``UpstreamMalformed`` where the stream was cut before its end."""
@@ -142,26 +148,32 @@ class Parser:
             items=tuple(self._items(text, refusal)),
         )
 
-    def _choice(self, choice: Json) -> Iterator[TurnEvent]:
-        message = mapping(choice.get("message"))
-        said = message or mapping(choice.get("delta"))
-        for name in ("reasoning_content", "reasoning"):
-            if thought := string(said.get(name)):  # some send both, with the same text
-                yield ReasoningPiece(thought)
-                break
-        for detail in sequence(said.get("reasoning_details")):
-            self._note(mapping(detail))
-        if text := _content(said.get("content")):
+    def _hear(self, choice: Json, heard: list[TurnEvent]) -> None:
+        """Add what a choice of a chunk, or of a whole reply, says."""
+        message = choice.get("message")
+        said = mapping(message) or mapping(choice.get("delta"))
+        # Some send their thoughts under both names, with the same text.
+        thought = said.get("reasoning_content") or said.get("reasoning")
+        if thought and isinstance(thought, str):
+            heard.append(ReasoningPiece(thought))
+        if details := said.get("reasoning_details"):
+            for detail in sequence(details):
+                self._note(mapping(detail))
+        if (content := said.get("content")) and (text := _content(content)):
             self._text.append(text)
-            yield TextPiece(text, logprobs(mapping(choice.get("logprobs")).get("content")))
-        if refusal := string(said.get("refusal")):
+            given = choice.get("logprobs")
+            heard.append(TextPiece(text, logprobs(mapping(given).get("content")) if given else ()))
+        if (refusal := said.get("refusal")) and isinstance(refusal, str):
             self._refusal.append(refusal)
-            yield RefusalPiece(refusal)
-        for fragment in sequence(said.get("tool_calls")):
-            yield from self._calls.feed(mapping(fragment))
+            heard.append(RefusalPiece(refusal))
+        if calls := said.get("tool_calls"):
+            for fragment in sequence(calls):
+                heard += self._calls.feed(mapping(fragment))
         if legacy := mapping(said.get("function_call")):
-            yield from self._calls.feed({"index": 0, "function": legacy})
-        self._end(choice, whole=bool(message))
+            heard += self._calls.feed({"index": 0, "function": legacy})
+        whole = bool(mapping(message))
+        if whole or choice.get("finish_reason"):
+            self._end(choice, whole=whole)
 
     def _end(self, choice: Json, *, whole: bool) -> None:
         reason = string(choice.get("finish_reason"))

@@ -1,7 +1,7 @@
 """A reply as bytes in, turn events out: what both wires have in common. Pure."""
 
-from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Protocol, cast
 
 from pydantic_core import from_json
 
@@ -11,7 +11,6 @@ from massgen_compat.run import Api
 from massgen_compat.turn import Reply, TurnEvent
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.sse import MAX_EVENT_BYTES, Payloads
-from massgen_compat.upstream.tolerant import mapping
 
 _DONE: Final = b"[DONE]"
 
@@ -29,7 +28,7 @@ class Parser(Protocol):
         """Whether nothing that matters can follow."""
         ...
 
-    def feed(self, event: Json) -> Iterator[TurnEvent]:
+    def feed(self, event: Json) -> Iterable[TurnEvent]:
         """The pieces of one payload."""
         ...
 
@@ -62,25 +61,25 @@ class ReplyReader:
 
     def feed(self, chunk: bytes) -> Iterator[TurnEvent]:
         """The events that the next bytes complete; the ``Reply`` is the last of all."""
-        for payload in self._payloads.feed(chunk):
-            yield from self._read(payload)
+        return self._read(self._payloads.feed(chunk))
 
     def close(self) -> Iterator[TurnEvent]:
         """The events that the end of the body completes: at least the ``Reply``, or an error."""
-        for payload in self._payloads.close():
-            yield from self._read(payload)
+        yield from self._read(self._payloads.close())
         if not self._replied:
             yield self._reply()
 
-    def _read(self, payload: bytes) -> Iterator[TurnEvent]:
-        if self._replied:
-            return
-        if payload.strip() == _DONE:
-            yield self._reply()
-            return
-        yield from self._parser.feed(_object(payload))
-        if self._parser.done:
-            yield self._reply()
+    def _read(self, payloads: Iterator[bytes]) -> Iterator[TurnEvent]:
+        parser = self._parser
+        for payload in payloads:
+            if self._replied:
+                return
+            if payload.strip() == _DONE:
+                yield self._reply()
+                return
+            yield from parser.feed(_object(payload))
+            if parser.done:
+                yield self._reply()
 
     def _reply(self) -> Reply:
         reply = self._parser.finish()
@@ -93,7 +92,6 @@ def _object(payload: bytes) -> dict[str, Any]:
         value: object = from_json(payload)
     except ValueError as error:
         raise UpstreamMalformed("the provider sent something that is not JSON") from error
-    fields = mapping(value)
-    if fields is not value:
+    if not isinstance(value, dict):
         raise UpstreamMalformed("the provider sent JSON that is not an object")
-    return fields
+    return cast("dict[str, Any]", value)

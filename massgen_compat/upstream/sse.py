@@ -35,15 +35,15 @@ class Payloads:
         Raises ``UpstreamMalformed`` for an event, or a body, beyond the limit.
         """
         if self._kind is not None and self._kind != b"{":
-            yield from self._events.feed(chunk)
-            return
+            return self._events.feed(chunk)
         self._head += chunk
         if len(self._head) > self._limit:
             raise _too_large(self._limit)
         if self._kind is None and (begun := self._head.lstrip(_BOM + b" \t\r\n")):
             self._kind = bytes(begun[:1])
             if self._kind != b"{":
-                yield from self._events.feed(bytes(self._head))
+                return self._events.feed(bytes(self._head))
+        return iter(())
 
     def close(self) -> Iterator[bytes]:
         """The body, if it was one JSON object. What is left of an event was cut, and is dropped."""
@@ -67,34 +67,36 @@ class Splitter:
         if self._after_cr and chunk:  # the second half of a CRLF
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
-        if b"\n" in chunk or b"\r" in chunk:
-            lines = (bytes(self._line) + chunk).splitlines(keepends=True)
-            self._line.clear()
-            self._after_cr = lines[-1].endswith(b"\r")
-            if not lines[-1].endswith((b"\n", b"\r")):
-                self._line += lines.pop()
-            for line in lines:
-                yield from self._read(line.rstrip(b"\r\n"))
-        else:
-            self._line += chunk
+        for line in self._lines(chunk):
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+                self._size += len(line)
+                if self._size > self._limit:
+                    raise _too_large(self._limit)
+            elif not line and self._data:
+                payload = b"\n".join(self._data)
+                self._data.clear()
+                self._size = 0
+                if payload:
+                    yield payload
         if self._size + len(self._line) > self._limit:
             raise _too_large(self._limit)
 
-    def _read(self, line: bytes) -> Iterator[bytes]:
+    def _lines(self, chunk: bytes) -> list[bytes]:
+        """The lines that the next bytes end, without their ends."""
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._line += chunk
+            return []
+        text = bytes(self._line) + chunk
+        self._line.clear()
+        self._after_cr = text.endswith(b"\r")
+        lines = text.splitlines()
+        if not text.endswith((b"\n", b"\r")):
+            self._line += lines.pop()
         if self._first:
             self._first = False
-            line = line.removeprefix(_BOM)
-        if not line:
-            payload = b"\n".join(self._data)
-            self._data.clear()
-            self._size = 0
-            if payload:
-                yield payload
-        elif line.startswith(b"data:"):
-            self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-            self._size += len(line)
-            if self._size > self._limit:
-                raise _too_large(self._limit)
+            lines[0] = lines[0].removeprefix(_BOM)
+        return lines
 
 
 def _too_large(limit: int) -> UpstreamMalformed:
