@@ -1,39 +1,56 @@
 """Values from task to task within one event loop: a bounded queue, and the bell that it rings.
 
-anyio's memory streams and locks yield to the event loop for every item, and an ``Event`` costs
-microseconds to make: with a task or two between a provider's token and the client, that was most of
-what a token cost. Here nobody waits who does not have to. A task that finds something every time
-goes on without yielding, so what it reads from has to be bounded.
+anyio's memory streams and locks yield to the event loop for every item, and its events take several
+microseconds to make and to wait for: with a task or two between a provider's token and the client,
+that was most of what a token cost. Here nobody waits who does not have to. A task that finds
+something every time goes on without yielding, so what it reads from has to be bounded.
 """
 
+import asyncio
 from collections import deque
 from math import inf
 from typing import Generic, TypeVar
 
 import anyio
+import sniffio
 
 Item = TypeVar("Item")
 
 
 class Bell:
-    """Wakes the tasks that wait for something to change, if there are any."""
+    """Wakes the tasks that wait for something to change, if there are any.
 
-    __slots__ = ("_event",)
+    On asyncio they wait for futures, which is what anyio's events are made of there.
+    """
+
+    __slots__ = ("_events", "_futures")
 
     def __init__(self) -> None:
-        self._event: anyio.Event | None = None
+        self._futures: list[asyncio.Future[None]] = []
+        self._events: list[anyio.Event] = []
 
     def ring(self) -> None:
         """Wake all that wait."""
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+        if self._futures:
+            for future in self._futures:
+                if not future.done():  # else its task was cancelled
+                    future.set_result(None)
+            self._futures.clear()
+        elif self._events:
+            for event in self._events:
+                event.set()
+            self._events.clear()
 
     async def wait(self) -> None:
         """Wait until it rings."""
-        if self._event is None:
-            self._event = anyio.Event()
-        await self._event.wait()
+        if sniffio.current_async_library() == "asyncio":
+            future = asyncio.get_running_loop().create_future()
+            self._futures.append(future)
+            await future
+        else:
+            event = anyio.Event()
+            self._events.append(event)
+            await event.wait()
 
 
 class Channel(Generic[Item]):

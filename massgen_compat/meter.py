@@ -78,7 +78,7 @@ class Call:
 
 
 class Meter:
-    """Counts the tokens and the cost of one run. Without those limits it does nothing.
+    """Counts the tokens and the cost of one run, if it is ``on``: where one of them has a limit.
 
     ``costs`` are by agent. Raises ``ValueError`` for a limit of cost where a price is unknown.
     """
@@ -90,7 +90,7 @@ class Meter:
             raise ValueError(
                 f"max_cost is set, but a price is unknown: {', '.join(sorted(unknown))}"
             )
-        self._on = self._max_tokens is not None or self._max_cost is not None
+        self.on = self._max_tokens is not None or self._max_cost is not None
         self._tokens, self._cost = 0, 0.0
         self._open: list[Call] = []
         self._reserved: dict[str, list[int]] = {}
@@ -98,7 +98,7 @@ class Meter:
 
     def prompt(self, request: TurnRequest, *more: str) -> int:
         """How many tokens the prompt of a request will be; ``more`` is text that it will have."""
-        if not self._on:
+        if not self.on:
             return 0
         return self._scaled(request.agent, _guess(request) + sum(_tokens(_size(t)) for t in more))
 
@@ -121,7 +121,7 @@ class Meter:
     @property
     def passed(self) -> Limit | None:
         """The limit that was passed."""
-        if not self._on:
+        if not self.on:
             return None
         tokens, cost = self._now()
         if self._max_tokens is not None and tokens > self._max_tokens:
@@ -140,7 +140,7 @@ class Meter:
 
     def start(self, request: TurnRequest) -> Call:
         """A call is made: its prompt counts."""
-        if not self._on:
+        if not self.on:
             return Call(request.agent, 0, 0, (0.0, 0.0))
         guess = _guess(request)
         prompt = self._scaled(request.agent, guess)
@@ -152,12 +152,12 @@ class Meter:
 
     def hear(self, call: Call, piece: TurnEvent) -> None:
         """The call says something."""
-        if self._on:
+        if self.on:
             call.written += _said(piece)
 
     def finish(self, call: Call, reply: Reply) -> None:
         """The call came to its end, with or without a usage report."""
-        if not self._on:
+        if not self.on:
             return
         usage = reply.usage
         if usage is None:

@@ -42,7 +42,8 @@ class Draft:
 class Presentation:
     """Turns a presenter's pieces into those of its messages, one for each choice of the request.
 
-    Calls get ids that tell who made them; ``suffix`` makes the rest of an id (24 hex digits).
+    ``demands_call``: a message without a call is none. Calls get ids that tell who made them;
+    ``suffix`` makes the rest of an id (24 hex digits).
     Calls that nobody asked for are left out: a request without tools has none, and one that wants
     no parallel calls has one (some providers do not heed ``parallel_tool_calls``).
     """
@@ -52,6 +53,9 @@ class Presentation:
         self._request = request
         self._suffix = suffix
         self._most_calls = _most_calls(request)
+        choice = request.tool_choice
+        named = choice == "required" or isinstance(choice, NamedTool)
+        self.demands_call = bool(request.tools) and named
         self._custom = {tool.name for tool in request.tools if tool.custom and not tool.as_function}
         self.drafts: Sequence[Draft] = ()
         self.restart()
@@ -70,19 +74,14 @@ class Presentation:
         told = self._piece(agent, draft, piece)
         if told is None:
             return None
-        draft.held.append(told)
         draft.calling = draft.calling or isinstance(told, MessageToolCall)
         if self._request.format is not None or (self.demands_call and not draft.calling):
+            draft.held.append(told)
             return ()
-        ready, draft.held = tuple(draft.held), []
+        if not draft.held:
+            return (told,)
+        ready, draft.held = (*draft.held, told), []
         return ready
-
-    @property
-    def demands_call(self) -> bool:
-        """Whether a message without a call is none."""
-        choice = self._request.tool_choice
-        named = choice == "required" or isinstance(choice, NamedTool)
-        return bool(self._request.tools) and named
 
     def _piece(self, agent: str, draft: Draft, piece: TurnEvent) -> Piece | None:
         match piece:

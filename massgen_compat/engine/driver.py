@@ -95,6 +95,7 @@ class Driver:
         self._request = request
         self._run_id = run_id
         self._events = events
+        self._emit = events.send
         self._watched = (request.trace or team.settings.trace) == "full"
         self._desks = Desks(
             team, request, equipment.policies, resumed=resumed, watched=self._watched
@@ -296,6 +297,3 @@ class Driver:
 
     async def _send(self, signal: Signal) -> None:
         await self._signals.send(signal)
-
-    async def _emit(self, event: RunEvent) -> None:
-        await self._events.send(event)

@@ -93,6 +93,7 @@ class Listener:
 
     async def _hear_out(self, request: TurnRequest, call: Call, hear: Hear) -> Reply:
         reply: Reply | None = None
+        metered = self._meter.on
         with self._watch.over(request.timeouts or Timeouts()) as patience:
             async with self._models[request.agent].stream(request) as pieces:
                 async for piece in pieces:
@@ -101,9 +102,11 @@ class Listener:
                         reply = piece
                     else:
                         self._ledger.heard()
-                        self._meter.hear(call, piece)
+                        if metered:
+                            self._meter.hear(call, piece)
                         await hear(piece)
-                        await self._heed_limits()
+                        if metered:
+                            await self._heed_limits()
                     patience.waits()
         if reply is None:
             raise UpstreamMalformed("the model's stream ended without a reply")

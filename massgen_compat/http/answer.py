@@ -1,14 +1,9 @@
-"""A run as a response.
-
-A task group is opened here because somebody has to watch for the client's disconnect, and to break
-a silence, while the run goes on.
-"""
+"""A run as a response."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -53,7 +48,12 @@ class RunResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a seat at the run, and pass on what it says."""
-        pipe = Pipe(receive, send, self._patience.write_seconds)
+        pipe = Pipe(
+            receive,
+            send,
+            write_seconds=self._patience.write_seconds,
+            beat_seconds=self._patience.heartbeat_seconds,
+        )
         failure = self._runs.recall(self._identity)
         if failure is not None:
             await self._refuse(pipe, failure)
@@ -74,19 +74,19 @@ class RunResponse(Response):
         await pipe.write(failure.event + sse.DONE, more=False)
 
     async def _answer(self, pipe: Pipe, seat: Seat) -> None:
-        first = await seat.reader.next()
+        pieces = await seat.reader.read()
         failure = seat.run.failure
-        if first is None:
+        if not pieces:
             if failure is not None:
                 failure = failure.final() if self._identity.retry else failure
                 await _send(pipe, json_error(failure.reply))
         elif not self._chat.stream:
             headers = {**self._extra, "openai-processing-ms": _milliseconds_since(self._began)}
-            await _send(pipe, Response(first, headers=headers, media_type="application/json"))
+            reply = Response(b"".join(pieces), headers=headers, media_type="application/json")
+            await _send(pipe, reply)
         else:
             await self._start(pipe)
-            await pipe.write(first)
-            await self._follow(pipe, seat)
+            await self._follow(pipe, seat, pieces)
 
     async def _start(self, pipe: Pipe) -> None:
         """The headers of a stream, the moment that its first event is there."""
@@ -102,21 +102,13 @@ class RunResponse(Response):
         del stream.headers["content-length"]
         await pipe.start(stream.status_code, stream.raw_headers)
 
-    async def _follow(self, pipe: Pipe, seat: Seat) -> None:
-        pipe.meanwhile(self._beat, pipe, seat)
-        while pieces := await seat.reader.rest():
+    async def _follow(self, pipe: Pipe, seat: Seat, pieces: Sequence[bytes]) -> None:
+        pipe.beat = lambda: seat.reader.interject(seat.run.heartbeat)
+        while pieces:
             await pipe.write(b"".join(pieces))
+            pieces = await seat.reader.read()
         failure = seat.run.failure
         await pipe.write((failure.event if failure else b"") + sse.DONE, more=False)
-
-    async def _beat(self, pipe: Pipe, seat: Seat) -> None:
-        seconds = self._patience.heartbeat_seconds
-        while True:
-            idle = anyio.current_time() - pipe.last
-            if idle < seconds:
-                await anyio.sleep(seconds - idle)
-            else:
-                await pipe.write(seat.run.heartbeat)
 
 
 async def _send(pipe: Pipe, response: Response) -> None:

@@ -6,7 +6,6 @@ slowest reader sets the pace.
 """
 
 from collections import deque
-from itertools import islice
 from typing import Final, Self
 
 from massgen_compat.channel import Bell
@@ -68,30 +67,31 @@ class Output:
         self._readers.discard(reader)
         self.stir()
 
-    async def at(self, position: int) -> bytes | None:
-        """The piece with that number, as soon as it is there; ``None`` after the last one."""
-        while position >= self._dropped + len(self._pieces):
-            if self._closed:
-                return None
-            await self._changed.wait()
-        return self._pieces[position - self._dropped]
-
     def since(self, position: int) -> list[bytes]:
-        """The pieces from that number on which are there already."""
-        return list(islice(self._pieces, position - self._dropped, None))
+        """The pieces from that number on that are there."""
+        pieces = self._pieces
+        new = self._dropped + len(pieces) - position
+        return [pieces[-place] for place in range(new, 0, -1)]
+
+    async def change(self) -> bool:
+        """Wait for a change; whether there can be one."""
+        if self._closed:
+            return False
+        await self._changed.wait()
+        return True
 
     def stir(self) -> None:
         """Wake who waits for a change."""
         self._changed.ring()
 
     def _has_room(self) -> bool:
-        positions = [reader.position for reader in self._readers]
         end = self._dropped + len(self._pieces)
         if self._size < self._keep_bytes:
-            return not positions or end - max(positions) < self._ahead
-        if not positions:
+            least = end - self._ahead
+            return not self._readers or any(each.position > least for each in self._readers)
+        if not self._readers:
             return False
-        slowest = min(positions)
+        slowest = min(reader.position for reader in self._readers)
         while self._dropped < slowest:
             self._size -= len(self._pieces.popleft())
             self._dropped += 1
@@ -103,24 +103,28 @@ class Reader:
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._interjected = b""
         self.position = 0
 
-    async def next(self) -> bytes | None:
-        """The next piece; ``None`` after the last one."""
-        piece = await self._output.at(self.position)
-        if piece is not None:
-            self.position += 1
-            self._output.stir()
-        return piece
-
-    async def rest(self) -> list[bytes]:
+    async def read(self) -> list[bytes]:
         """All pieces that are there, at least one; none after the last one."""
-        if await self._output.at(self.position) is None:
-            return []
-        pieces = self._output.since(self.position)
-        self.position += len(pieces)
+        while True:
+            if pieces := self._output.since(self.position):
+                self.position += len(pieces)
+                self._interjected = b""
+                self._output.stir()
+                return pieces
+            if self._interjected:
+                pieces, self._interjected = [self._interjected], b""
+                return pieces
+            if not await self._output.change():
+                return []
+
+    def interject(self, piece: bytes) -> None:
+        """Let this reader read something that is no part of the output, if nothing of that comes
+        first."""
+        self._interjected = piece
         self._output.stir()
-        return pieces
 
     def __enter__(self) -> Self:
         return self

@@ -1,10 +1,10 @@
 """The way to one client: writes that end when it is gone, or when it reads nothing for too long."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from time import monotonic
 from typing import Any, TypeAlias
 
 import anyio
-from anyio.abc import TaskGroup
 
 _Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[_Message]]
@@ -12,30 +12,31 @@ Send: TypeAlias = Callable[[_Message], Awaitable[None]]
 
 
 class Pipe:
-    """The way to one client. ``last`` is when something was last written to it."""
+    """The way to one client. One task writes to it; another one watches, and wakes seldom.
 
-    def __init__(self, receive: Receive, send: Send, write_seconds: float) -> None:
+    A client that takes nothing of a write for ``write_seconds`` counts as gone. ``beat`` may be set
+    to what breaks a silence of ``beat_seconds``.
+    """
+
+    def __init__(
+        self, receive: Receive, send: Send, *, write_seconds: float, beat_seconds: float
+    ) -> None:
+        self.beat: Callable[[], None] | None = None
         self._receive = receive
         self._send = send
         self._write_seconds = write_seconds
-        self._lock = anyio.Lock(fast_acquire=True)
-        self._scope = anyio.CancelScope()
-        self._tasks: TaskGroup
-        self.last = 0.0
+        self._beat_seconds = beat_seconds
+        self._writing = False
+        self._since = monotonic()  # of this write, or of this silence
 
     async def while_connected(
         self, answer: Callable[..., Awaitable[None]], *arguments: object
     ) -> None:
         """Answer, until the client is gone: nobody will read what the agents are paid for."""
-        with self._scope:
-            async with anyio.create_task_group() as self._tasks:
-                self._tasks.start_soon(self._watch)
-                await answer(*arguments)
-                self._tasks.cancel_scope.cancel()
-
-    def meanwhile(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
-        """Do something beside the answer, until its end."""
-        self._tasks.start_soon(work, *arguments)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch, tasks.cancel_scope)
+            await answer(*arguments)
+            tasks.cancel_scope.cancel()
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Send the status and the headers."""
@@ -47,15 +48,27 @@ class Pipe:
         await self._send(start)
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
-        """Send a piece of the body. A client that does not take it in time counts as gone."""
-        async with self._lock:
-            self.last = anyio.current_time()
-            with anyio.move_on_after(self._write_seconds) as waiting:
-                await self._send({"type": "http.response.body", "body": data, "more_body": more})
-            if waiting.cancelled_caught:
-                self._scope.cancel()
+        """Send a piece of the body."""
+        self._writing, self._since = True, monotonic()
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self._writing, self._since = False, monotonic()
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._scope.cancel()
+    async def _watch(self, scope: anyio.CancelScope) -> None:
+        """It never sleeps longer than the shorter of both times, so that it sees a write that
+        begins meanwhile before its time is over."""
+        shortest = min(self._write_seconds, self._beat_seconds)
+        while True:
+            most = self._write_seconds if self._writing else self._beat_seconds
+            left = self._since + most - monotonic()
+            if left <= 0 and self._writing:
+                scope.cancel()
+                return
+            if left <= 0:
+                self._since = monotonic()
+                if self.beat is not None:
+                    self.beat()
+            with anyio.move_on_after(min(left, shortest) if left > 0 else shortest):
+                while (await self._receive())["type"] != "http.disconnect":
+                    pass
+                scope.cancel()
+                return

@@ -113,8 +113,9 @@ class Run:
         return True
 
     async def _wait_and_run(self) -> None:
-        with anyio.move_on_after(self._settings.queue_seconds):
-            await self._admitted.wait()
+        if not self._admitted.is_set():
+            with anyio.move_on_after(self._settings.queue_seconds):
+                await self._admitted.wait()
         if not self._admitted.is_set():
             self._fail(full())
             return
