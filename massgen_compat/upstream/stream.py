@@ -25,13 +25,18 @@ CLOSE_SECONDS: Final = 2.0
 
 
 class OpenResponse(Protocol):
-    """What is used of the SDK's ``AsyncAPIResponse``, which has no public name."""
+    """What is used of the response of either HTTP library."""
 
-    def iter_bytes(self) -> AsyncIterator[bytes]:
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was left, or read to its end."""
+        ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The body as it arrives, with its content encoding undone."""
         ...
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Give the connection back, or close it where the body is not at its end."""
         ...
 
@@ -100,10 +105,12 @@ async def leave(response: OpenResponse, chunks: AsyncIterator[bytes]) -> None:
     The generators of the HTTP library are nested; abandoned, they would be closed by the garbage
     collector. A read that is cancelled at once ends all of them and closes the connection.
     """
+    if response.is_closed:
+        return
     with anyio.move_on_after(0, shield=True):
         await _exhaust(chunks)
     with anyio.move_on_after(CLOSE_SECONDS, shield=True), suppress(Exception):
-        await response.close()
+        await response.aclose()
 
 
 async def _exhaust(chunks: AsyncIterator[bytes]) -> None:
