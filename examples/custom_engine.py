@@ -6,12 +6,10 @@ This one asks every agent once and takes the longest answer: no evaluation, no v
 offline: the agents follow scripts.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-
 import anyio
 
 from massgen_compat import Agent, Backend, MassGen, RunRequest, ScriptedModel, Team
+from massgen_compat.channel import Sink
 from massgen_compat.errors import UpstreamError
 from massgen_compat.events import MessageText, RunCompleted, RunEvent, RunStarted, WinnerChosen
 from massgen_compat.result import AgentUsage, Answer, FinalMessage, RunResult
@@ -21,44 +19,39 @@ from massgen_compat.turn import Phase, Reply, TurnRequest
 class Longest:
     """Asks all agents at the same time; the longest answer is the message."""
 
-    @asynccontextmanager
-    async def stream(
-        self, team: Team, request: RunRequest, *, run_id: str
-    ) -> AsyncGenerator[AsyncIterator[RunEvent]]:
-        """Open a run; leaving the context ends it (see ``massgen_compat.engine.Engine``)."""
-        async with aclosing(self._run(team, request, run_id)) as events:
-            yield events
-
-    async def _run(self, team: Team, request: RunRequest, run_id: str) -> AsyncGenerator[RunEvent]:
-        yield RunStarted(run_id=run_id, team=team.name, agents=tuple(a.id for a in team.agents))
+    async def run(
+        self, team: Team, request: RunRequest, events: Sink[RunEvent], *, run_id: str
+    ) -> None:
+        """Execute a run to its end (see ``massgen_compat.engine.Engine``)."""
+        agents = tuple(agent.id for agent in team.agents)
+        await events.send(RunStarted(run_id=run_id, team=team.name, agents=agents))
         replies = await ask_all(team, request)
         winner = max(replies, key=lambda agent: len(replies[agent].text))
-        yield WinnerChosen(winner=winner, votes=(), limited_by=None)
-        yield MessageText(text=replies[winner].text)
+        await events.send(WinnerChosen(winner=winner, votes=(), limited_by=None))
+        await events.send(MessageText(text=replies[winner].text))
         spent = tuple(
             AgentUsage(agent=a.id, model=a.model, calls=1, unreported_calls=0, usage=reply.usage)
             for a in team.agents
             if (reply := replies[a.id])
         )
         usages = [each.usage for each in spent if each.usage]
-        yield RunCompleted(
-            result=RunResult(
-                run_id=run_id,
-                team=team.name,
-                messages=(FinalMessage(content=replies[winner].text),),
-                winner=winner,
-                presenter=None,
-                answers=tuple(
-                    Answer(agent=agent, label=f"agent{n}", content=reply.text, number=1)
-                    for n, (agent, reply) in enumerate(replies.items(), start=1)
-                ),
-                votes=(),
-                agents=spent,
-                usage=sum(usages[1:], usages[0]) if usages else None,
-                visible_usage=replies[winner].usage,
-                limited_by=None,
-            )
+        result = RunResult(
+            run_id=run_id,
+            team=team.name,
+            messages=(FinalMessage(content=replies[winner].text),),
+            winner=winner,
+            presenter=None,
+            answers=tuple(
+                Answer(agent=agent, label=f"agent{n}", content=reply.text, number=1)
+                for n, (agent, reply) in enumerate(replies.items(), start=1)
+            ),
+            votes=(),
+            agents=spent,
+            usage=sum(usages[1:], usages[0]) if usages else None,
+            visible_usage=replies[winner].usage,
+            limited_by=None,
         )
+        await events.send(RunCompleted(result=result))
 
 
 async def ask_all(team: Team, request: RunRequest) -> dict[str, Reply]:

@@ -1,4 +1,5 @@
-"""Values from task to task within one event loop: a bounded queue, and the bell that it rings.
+"""Values from task to task within one event loop: a bounded queue, the bell that it rings, and what
+is told, as an iterator.
 
 anyio's memory streams and locks yield to the event loop for every item, and its events take several
 microseconds to make and to wait for: with a task or two between a provider's token and the client,
@@ -8,13 +9,28 @@ something every time goes on without yielding, so what it reads from has to be b
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from math import inf
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import anyio
 import sniffio
 
 Item = TypeVar("Item")
+Told_contra = TypeVar("Told_contra", contravariant=True)
+
+
+class Sink(Protocol[Told_contra]):
+    """Whoever is told things, one after the other."""
+
+    async def send(self, item: Told_contra, /) -> None:
+        """Tell something; waits while the one who is told is behind."""
+        ...
+
+    def widen(self) -> None:
+        """Wait no more: who tells has little left to say, and no time."""
+        ...
 
 
 class Bell:
@@ -58,14 +74,14 @@ class Channel(Generic[Item]):
 
     __slots__ = ("_arrived", "_closed", "_items", "_room", "_taken")
 
-    def __init__(self, room: int) -> None:
-        self._room: float = room
+    def __init__(self, room: float) -> None:
+        self._room = room
         self._items: deque[Item] = deque()
         self._arrived = Bell()
         self._taken = Bell()
         self._closed = False
 
-    async def send(self, item: Item) -> None:
+    async def send(self, item: Item, /) -> None:
         """Add an item, as soon as there is room."""
         while len(self._items) >= self._room:
             await self._taken.wait()
@@ -82,8 +98,12 @@ class Channel(Generic[Item]):
         self._taken.ring()
         return item
 
+    def held(self) -> tuple[Item, ...]:
+        """What was sent and not received yet."""
+        return tuple(self._items)
+
     def widen(self) -> None:
-        """Let nobody wait any more: whoever sends has little left to say."""
+        """Let nobody wait any more."""
         self._room = inf
         self._taken.ring()
 
@@ -91,3 +111,51 @@ class Channel(Generic[Item]):
         """There is no more."""
         self._closed = True
         self._arrived.ring()
+
+
+@asynccontextmanager
+async def streamed(
+    tell: Callable[[Sink[Item]], Awaitable[None]], room: int = 64
+) -> AsyncGenerator[AsyncIterator[Item]]:
+    """What ``tell`` says, which goes on in a task for as long as the context is open.
+
+    It may be ``room`` items ahead of its reader; the iterator raises what it ended with.
+    """
+    reader = _Reader[Item](room)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reader.follow, tell)
+            yield reader
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise only(group) from None
+
+
+class _Reader(AsyncIterator[Item]):
+    def __init__(self, room: int) -> None:
+        self._channel = Channel[Item](room)
+        self._error: Exception | None = None
+
+    async def follow(self, tell: Callable[[Sink[Item]], Awaitable[None]]) -> None:
+        try:
+            await tell(self._channel)
+        except Exception as error:  # noqa: BLE001 - it is the reader's
+            self._error = error
+        finally:
+            self._channel.close()
+
+    async def __anext__(self) -> Item:
+        try:
+            return await self._channel.receive()
+        except anyio.EndOfStream:
+            if self._error is not None:
+                raise self._error from None
+            raise StopAsyncIteration from None
+
+
+def only(error: BaseException) -> BaseException:
+    """What went wrong, without the wrapping of task groups where it was one thing."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return only(group.exceptions[0]) if len(group.exceptions) == 1 else group

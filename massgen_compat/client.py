@@ -7,10 +7,18 @@ import logging
 import os
 import secrets
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +27,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from massgen_compat.admission import admit, escalating, narrowed, unhonoured
 from massgen_compat.background import BackgroundRule, rules_with
+from massgen_compat.channel import Channel, Sink, streamed
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.engines import Engines, massgen_teams, with_engine
 from massgen_compat.errors import ConfigError, ModelNotFound
@@ -42,31 +51,25 @@ DEFAULT_TEAM = Team("massgen", [Agent("agent1", model="gpt-5.2"), Agent("agent2"
 """What is served without a config: two ``gpt-5.2`` agents, as MassGen's own default."""
 
 
-class ChunkStream(AsyncIterator[dict[str, Any]]):
-    """The chunks of one run in the shape of the wire, as they happen."""
+class _Rendered:
+    """What happens in a run, told on as chunks in the shape of the wire."""
 
     def __init__(
         self,
-        events: AsyncIterator[RunEvent],
         renderer: Renderer,
-        hear: Callable[[RunEvent], None] | None = None,
+        chunks: Sink[dict[str, Any]],
+        hear: Callable[[RunEvent], None] | None,
     ) -> None:
-        self._events = events
-        self._renderer = renderer
+        self.widen = chunks.widen
+        self._send = chunks.send
+        self._render = renderer.feed
         self._hear = hear
-        self._ready: deque[dict[str, Any]] = deque()
 
-    async def __anext__(self) -> dict[str, Any]:
-        while not self._ready:
-            event = await anext(self._events)
-            if self._hear is not None:
-                self._hear(event)
-            self._ready.extend(self._renderer.feed(event))
-        return self._ready.popleft()
-
-    def heartbeat(self) -> dict[str, Any]:
-        """A chunk that says nothing, for a client that has waited too long."""
-        return self._renderer.heartbeat()
+    async def send(self, event: RunEvent, /) -> None:
+        if self._hear is not None:
+            self._hear(event)
+        for chunk in self._render(event):
+            await self._send(chunk)
 
 
 class MassGen:
@@ -226,7 +229,7 @@ class MassGen:
         Raises ``InvalidRequest`` (of an unknown team: ``ModelNotFound``), or another
         ``MassGenError`` while iterating.
         """
-        return self._run(self.team(request.team), request)
+        return streamed(self._run(self.team(request.team), request))
 
     def admit(self, request: ChatRequest) -> ChatRequest:
         """The request as its team will answer it, found out before anything is spent.
@@ -247,6 +250,7 @@ class MassGen:
             run=replace(request.run, trace=request.run.trace or own.settings.trace),
             ignored=tuple(dict.fromkeys((*request.ignored, *lost))),
             background=rule and rule.name,
+            admitted=True,
         )
 
     def background_rule(self, request: ChatRequest) -> BackgroundRule | None:
@@ -259,15 +263,20 @@ class MassGen:
             return None
         return matching_rule(request, rules_with(team.settings.background_rules))
 
-    @asynccontextmanager
-    async def chunks(
-        self, request: ChatRequest, hear: Callable[[RunEvent], None] | None = None
-    ) -> AsyncGenerator[ChunkStream]:
-        """A parsed request as chunks in the shape of the wire (``dict``).
+    async def answer(
+        self,
+        request: ChatRequest,
+        chunks: Sink[dict[str, Any]],
+        hear: Callable[[RunEvent], None] | None = None,
+    ) -> None:
+        """Answer a parsed request, in this task: tell its chunks in the shape of the wire.
 
-        ``hear`` is called with every event of the run before it becomes chunks.
+        ``hear`` is called with every event of the run before it becomes chunks. Raises what
+        ``chat`` raises.
         """
-        request, team = self.admit(request), self.team(request.run.team)
+        if not request.admitted:
+            request = self.admit(request)
+        team = self.team(request.run.team)
         if request.background:
             alone = request.run.narrowing.limits_only()
             request = replace(request, run=replace(request.run, narrowing=alone))
@@ -281,13 +290,22 @@ class MassGen:
         renderer = Renderer(
             request, id=f"chatcmpl-{secrets.token_hex(15)}", created=int(time.time())
         )
-        async with self._run(team, request.run) as events:
-            yield ChunkStream(events, renderer, hear)
+        await self._run(team, request.run)(_Rendered(renderer, chunks, hear))
+
+    def chunks(
+        self, request: ChatRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[dict[str, Any]]]:
+        """A parsed request as chunks in the shape of the wire; leaving the context ends the run.
+
+        Raises what ``chat`` raises while iterating.
+        """
+        return streamed(partial(self.answer, request))
 
     async def complete(self, request: ChatRequest) -> dict[str, Any]:
         """A parsed request as a completion in the shape of the wire: the fold of its chunks."""
-        async with self.chunks(replace(request, stream=False)) as chunks:
-            return fold([chunk async for chunk in chunks])
+        chunks = Channel[dict[str, Any]](inf)
+        await self.answer(replace(request, stream=False), chunks)
+        return fold(chunks.held())
 
     async def aclose(self) -> None:
         """Close the connections to the providers. Runs that are open fail."""
@@ -304,13 +322,17 @@ class MassGen:
     ) -> None:
         await self.aclose()
 
-    def _run(
-        self, team: Team, request: RunRequest
-    ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
+    def _run(self, team: Team, request: RunRequest) -> Callable[[Sink[RunEvent]], Awaitable[None]]:
+        """What executes the request's run. Raises ``InvalidRequest``."""
         team = escalating(narrowed(team, request.narrowing), request)
         admit(team, request, self._costs.of_team(team))
-        stream = self._engines.of(team).stream(team, request, run_id=f"run_{secrets.token_hex(12)}")
-        return observed(self._observe, team, request, stream) if self._observe else stream
+        engine, run_id = self._engines.of(team), f"run_{secrets.token_hex(12)}"
+
+        def run(events: Sink[RunEvent]) -> Awaitable[None]:
+            return engine.run(team, request, events, run_id=run_id)
+
+        observe = self._observe
+        return (lambda events: observed(observe, team, request, events, run)) if observe else run
 
     def _keyed(self, agent: Agent) -> bool:
         """Whether the agent's requests carry a key for its provider's prompt cache."""
@@ -327,7 +349,7 @@ class MassGen:
 
 
 class _Typed(AsyncIterator[ChatCompletionChunk]):
-    def __init__(self, chunks: ChunkStream) -> None:
+    def __init__(self, chunks: AsyncIterator[dict[str, Any]]) -> None:
         self._chunks = chunks
 
     async def __anext__(self) -> ChatCompletionChunk:

@@ -1,16 +1,17 @@
 """Observers: whoever wants to know what happens in every run, for logs, traces or bills.
 
 An observer is a function of the team and the request that returns a context manager. It is entered
-when the run opens, gives a function that is told every event as the reader receives it, and is left
+when the run opens, gives a function that is told every event before the reader is, and is left
 with the run's error, if it has one. An observer that fails is logged and heard no more; the run
 goes on.
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import TypeAlias
 
+from massgen_compat.channel import Sink
 from massgen_compat.events import RunEvent
 from massgen_compat.run import RunRequest, Team
 
@@ -23,29 +24,27 @@ Observer: TypeAlias = Callable[[Team, RunRequest], AbstractContextManager[See]]
 """Opens the observation of one run."""
 
 
-@asynccontextmanager
 async def observed(
     observe: Observer,
     team: Team,
     request: RunRequest,
-    stream: AbstractAsyncContextManager[AsyncIterator[RunEvent]],
-) -> AsyncGenerator[AsyncIterator[RunEvent]]:
-    """The stream of a run, with an observer that sees what its reader receives."""
+    events: Sink[RunEvent],
+    run: Callable[[Sink[RunEvent]], Awaitable[None]],
+) -> None:
+    """Execute a run with an observer that is told what ``events`` are told."""
     watch = _Watch(observe, team, request)
     try:
-        async with stream as events:
-            yield _Observed(events, watch)
+        await run(_Observed(events, watch))
     except BaseException as error:
         watch.close(error)
         raise
-    watch.close(watch.error)
+    watch.close(None)
 
 
 class _Watch:
     """One observation, which can fail without harm."""
 
     def __init__(self, observe: Observer, team: Team, request: RunRequest) -> None:
-        self.error: BaseException | None = None
         self._context: AbstractContextManager[See] | None = None
         self._see: See | None = None
         try:
@@ -75,18 +74,12 @@ class _Watch:
                 logger.exception("an observer could not end")
 
 
-class _Observed(AsyncIterator[RunEvent]):
-    def __init__(self, events: AsyncIterator[RunEvent], watch: _Watch) -> None:
-        self._events = events
+class _Observed:
+    def __init__(self, events: Sink[RunEvent], watch: _Watch) -> None:
+        self.widen = events.widen
+        self._send = events.send
         self._watch = watch
 
-    async def __anext__(self) -> RunEvent:
-        try:
-            event = await anext(self._events)
-        except StopAsyncIteration:
-            raise
-        except BaseException as error:
-            self._watch.error = error
-            raise
+    async def send(self, event: RunEvent, /) -> None:
         self._watch.see(event)
-        return event
+        await self._send(event)

@@ -10,14 +10,18 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.lowlevel
 
+from massgen_compat.channel import streamed
+from massgen_compat.engine import Engine
 from massgen_compat.errors import MassGenError
+from massgen_compat.events import RunEvent
 from massgen_compat.message import ToolCall, text_message
 from massgen_compat.result import Usage
-from massgen_compat.run import RunRequest
+from massgen_compat.run import RunRequest, Team
 from massgen_compat.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
 
 QUESTION = RunRequest(team="team", messages=(text_message("user", "Why is the sky blue?"),))
@@ -50,6 +54,13 @@ def agreeable(request: TurnRequest) -> list[TurnEvent]:
             return vote("agent1")
         case Phase.PRESENT:
             return say("It ", "scatters.")
+
+
+def reading(
+    engine: Engine, team: Team, request: RunRequest
+) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
+    """The events of a run, for as long as the context is open."""
+    return streamed(partial(engine.run, team, request, run_id="run_1"))
 
 
 Script = Callable[[TurnRequest], Sequence[TurnEvent]]

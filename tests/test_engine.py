@@ -36,7 +36,7 @@ from massgen_compat.message import ToolCall
 from massgen_compat.result import RunResult, Usage
 from massgen_compat.run import Agent, Limits, RunRequest, Team, TeamSettings, Trace
 from massgen_compat.turn import ModelClient, Phase, Reply, TextPiece, TurnEvent, TurnRequest
-from tests.fakes import QUESTION, Model, agreeable, answer, failing, say, vote
+from tests.fakes import QUESTION, Model, agreeable, answer, failing, reading, say, vote
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,7 @@ async def run(
 ) -> list[RunEvent]:
     team = team_of(*models, settings=settings)
     with anyio.fail_after(5):
-        async with engine_of(models).stream(team, request, run_id="run_1") as events:
+        async with reading(engine_of(models), team, request) as events:
             return [event async for event in events]
 
 
@@ -123,7 +123,7 @@ async def test_the_first_token_reaches_the_reader_before_the_presenter_goes_on()
     models = {name: Model(hold=hold) for name in "ab"}
     text = ""
     with anyio.fail_after(5):
-        async with engine_of(models).stream(team_of("a", "b"), QUESTION, run_id="r") as events:
+        async with reading(engine_of(models), team_of("a", "b"), QUESTION) as events:
             async for event in events:
                 if isinstance(event, MessageText):
                     text += event.text
@@ -139,7 +139,7 @@ async def test_leaving_the_stream_cancels_every_model_call(phase: Phase) -> None
 
     models = {name: Model(hold=hold) for name in "ab"}
     with anyio.fail_after(5):
-        async with engine_of(models).stream(team_of("a", "b"), QUESTION, run_id="r") as events:
+        async with reading(engine_of(models), team_of("a", "b"), QUESTION) as events:
             async for event in events:
                 if isinstance(event, TurnStarted) and event.phase is phase:
                     while not any(model.open for model in models.values()):
@@ -152,7 +152,7 @@ async def test_leaving_the_stream_cancels_every_model_call(phase: Phase) -> None
 async def test_an_error_of_the_reader_comes_out_as_it_is() -> None:
     models = {name: Model() for name in "ab"}
     with pytest.raises(KeyError, match="mine"):
-        async with engine_of(models).stream(team_of("a", "b"), QUESTION, run_id="r"):
+        async with reading(engine_of(models), team_of("a", "b"), QUESTION):
             raise KeyError("mine")
     assert [model.open for model in models.values()] == [0, 0]
 
@@ -268,7 +268,7 @@ async def test_votes_that_a_new_answer_voids_are_cast_again() -> None:
     models = {"a": Model(), "b": Model(), "c": Model(improve, hold)}
     team, votes, voided = team_of("a", "b", "c"), 0, 0
     with anyio.fail_after(5):
-        async with engine_of(models).stream(team, QUESTION, run_id="r") as events:
+        async with reading(engine_of(models), team, QUESTION) as events:
             async for event in events:
                 votes += isinstance(event, VoteCast)
                 voided += event.votes if isinstance(event, VotesVoided) else 0
@@ -363,7 +363,7 @@ async def test_a_slow_reader_holds_up_its_own_run() -> None:
 
     models = {"a": Model(endless, hold)}
     with anyio.fail_after(5):
-        async with engine_of(models).stream(team_of("a"), QUESTION, run_id="r") as events:
+        async with reading(engine_of(models), team_of("a"), QUESTION) as events:
             async for event in events:
                 if isinstance(event, MessageText):
                     break
@@ -380,7 +380,7 @@ def test_at_the_deadline_the_best_answer_so_far_is_the_answer() -> None:
         models = {"a": Model(), "b": Model(hold=hold)}
         settings = TeamSettings(limits=Limits(deadline_seconds=60))
         team = team_of(*models, settings=settings)
-        async with engine_of(models).stream(team, QUESTION, run_id="r") as events:
+        async with reading(engine_of(models), team, QUESTION) as events:
             return result_of([event async for event in events])
 
     result = trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
@@ -404,7 +404,7 @@ def test_a_reader_that_stalls_does_not_keep_its_run_alive_beyond_the_deadline(
         team = team_of("a", "b", settings=settings)
         models = {"a": model, "b": Model()}
         heard: list[RunEvent] = []
-        async with engine_of(models).stream(team, QUESTION, run_id="r") as events:
+        async with reading(engine_of(models), team, QUESTION) as events:
             async for event in events:
                 heard.append(event)
                 if isinstance(event, MessageText | AgentText) and not model.aborted:
@@ -430,7 +430,7 @@ def test_once_a_majority_agrees_stragglers_get_the_grace_period_and_no_more() ->
     async def main() -> tuple[float, RunResult]:
         models = {"a": Model(), "b": Model(), "c": Model(hold=hold)}
         start = trio.current_time()
-        async with engine_of(models).stream(team_of(*models), QUESTION, run_id="r") as events:
+        async with reading(engine_of(models), team_of(*models), QUESTION) as events:
             result = result_of([event async for event in events])
         return trio.current_time() - start, result
 
@@ -446,7 +446,7 @@ def test_a_run_without_any_answer_at_its_deadline_is_a_timeout() -> None:
 
     async def main() -> None:
         models = {"a": Model(hold=hold), "b": Model(hold=hold)}
-        async with engine_of(models).stream(team_of(*models), QUESTION, run_id="r") as events:
+        async with reading(engine_of(models), team_of(*models), QUESTION) as events:
             async for _ in events:
                 pass
 

@@ -39,7 +39,7 @@ from massgen_compat.events import (
 from massgen_compat.message import Image, Message, Text
 from massgen_compat.run import Narrowing, RunRequest
 from massgen_compat.turn import Phase, TurnEvent, TurnRequest
-from tests.fakes import QUESTION, Model, Script, agreeable, answer, failing, vote
+from tests.fakes import QUESTION, Model, Script, agreeable, answer, failing, reading, vote
 
 ONE = Rules(agents=("a", "b", "c"), first=("a",))
 TWO = replace(ONE, first=("a", "b"))
@@ -195,10 +195,9 @@ FIRST_A = TeamSettings(escalation=Escalation(first=("a",)))
 
 async def run(scripts: Mapping[str, Script], settings: TeamSettings = FIRST_A) -> list[RunEvent]:
     models = {name: Model(scripts.get(name, agreeable)) for name in "abc"}
+    engine = LocalEngine(lambda agent: models[agent.id])
     with anyio.fail_after(5):
-        async with LocalEngine(lambda agent: models[agent.id]).stream(
-            team(settings), QUESTION, run_id="r"
-        ) as events:
+        async with reading(engine, team(settings), QUESTION) as events:
             return [event async for event in events]
 
 

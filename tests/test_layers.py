@@ -30,7 +30,7 @@ ALLOWED = {
     "turn": {"run"},
     "tools": {"run"},
     "events": {"run", "turn"},
-    "observing": {"run", "events"},
+    "observing": {"run", "events", "channel"},
     "telemetry": {"run", "events", "errors", "observing"},
     "caching": {"run"},
     "coordination": {"run", "turn", "events"},
@@ -94,7 +94,11 @@ ONLY_IN = {
     "uvicorn": {"massgen_compat.cli.server", "massgen_compat.cli.heads"},
     "httpx": set[str](),
     "httpx2": set[str](),
-    "asyncio": {"massgen_compat.cli.heads", "massgen_compat.massgen_engine.orchestration"},
+    "asyncio": {
+        "massgen_compat.channel",
+        "massgen_compat.cli.heads",
+        "massgen_compat.massgen_engine.orchestration",
+    },
     "massgen": set[str](),
     "opentelemetry": {"massgen_compat.telemetry"},
 }

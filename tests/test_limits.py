@@ -21,7 +21,7 @@ from massgen_compat.result import RunResult, Usage
 from massgen_compat.run import RunRequest
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
-from tests.fakes import QUESTION, Model, agreeable
+from tests.fakes import QUESTION, Model, agreeable, reading
 
 PRICE = Price(input_per_million=1, output_per_million=10, cached_per_million=0.5)
 
@@ -40,7 +40,7 @@ async def events_of(
     settings = TeamSettings(limits=limits, prices={"m": PRICE})
     team = Team("team", [Agent(name, model="m") for name in models], settings=settings)
     engine = LocalEngine(lambda agent: models[agent.id])
-    async with engine.stream(team, request, run_id="r") as events:
+    async with reading(engine, team, request) as events:
         return [event async for event in events]
 
 

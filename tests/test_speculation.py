@@ -48,7 +48,7 @@ from massgen_compat.protocol.trace import Narrator
 from massgen_compat.result import RunResult
 from massgen_compat.run import RunRequest
 from massgen_compat.turn import Phase, TurnEvent, TurnRequest
-from tests.fakes import QUESTION, Model, Script, agreeable, answer, failing, say, vote
+from tests.fakes import QUESTION, Model, Script, agreeable, answer, failing, reading, say, vote
 
 RULES = Rules(agents=("a", "b", "c"), speculate=True)
 
@@ -183,10 +183,9 @@ class Stage3:
     async def run(self, settings: TeamSettings, request: RunRequest = QUESTION) -> RunResult:
         self.models = {name: Model(self.script, self.hold, self.aborted.set) for name in "abc"}
         team = Team("team", [Agent(name, model="m") for name in "abc"], settings=settings)
+        engine = LocalEngine(lambda agent: self.models[agent.id])
         with anyio.fail_after(5):
-            async with LocalEngine(lambda agent: self.models[agent.id]).stream(
-                team, request, run_id="r"
-            ) as events:
+            async with reading(engine, team, request) as events:
                 async for event in events:
                     self.events.append(event)
                     if isinstance(event, self.lets):

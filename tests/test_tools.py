@@ -23,7 +23,7 @@ from massgen_compat.run import RunRequest
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.tools import call_id, presenter_of
 from massgen_compat.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
-from tests.fakes import COST, Model, agreeable, answer, say, vote
+from tests.fakes import COST, Model, agreeable, answer, reading, say, vote
 
 READ = Tool(name="read_file", description="Read a file.", parameters={"type": "object"})
 USER = text_message("user", "What is in a.txt?")
@@ -55,10 +55,9 @@ async def run(
     models: dict[str, Model], request: RunRequest, settings: TeamSettings | None = None
 ) -> list[RunEvent]:
     team = Team("team", [Agent(name, model="m") for name in models], settings=settings)
+    engine = LocalEngine(lambda agent: models[agent.id])
     with anyio.fail_after(5):
-        async with LocalEngine(lambda agent: models[agent.id]).stream(
-            team, request, run_id="r"
-        ) as events:
+        async with reading(engine, team, request) as events:
             return [event async for event in events]
 
 

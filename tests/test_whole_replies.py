@@ -8,7 +8,7 @@ import pytest
 from massgen_compat.engine import LocalEngine
 from massgen_compat.run import Agent, Backend, Limits, Team, TeamSettings, Timeouts, Trace
 from massgen_compat.turn import Phase, TurnRequest
-from tests.fakes import QUESTION, Model, agreeable
+from tests.fakes import QUESTION, Model, agreeable, reading
 
 pytestmark = pytest.mark.anyio
 AGENTS = [Agent("a", model="m"), Agent("b", model="m")]
@@ -20,7 +20,7 @@ async def turns(team: Team, trace: Trace | None = None) -> list[TurnRequest]:
     engine = LocalEngine(lambda agent: models[agent.id])
     request = replace(QUESTION, trace=trace)
     with anyio.fail_after(5):
-        async with engine.stream(team, request, run_id="run") as events:
+        async with reading(engine, team, request) as events:
             async for _ in events:
                 pass
     return [request for model in models.values() for request in model.requests]

@@ -1,21 +1,16 @@
 """What executes a run: the ``Engine`` protocol, and the local engine that drives the rules.
 
-The only package that starts tasks. Leaving a stream cancels every model call that it made; buffers
-are bounded, so a slow reader slows its own run.
+An engine tells what happens to whoever listens, in the task that it was called in, and ends with
+it; so a slow listener slows its own run, and nothing is left of a run that was cancelled.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-import anyio
-from anyio.abc import TaskGroup
-
-from massgen_compat.channel import Channel
+from massgen_compat.channel import Sink, only
 from massgen_compat.coordination import Rules
 from massgen_compat.engine.driver import Driver
 from massgen_compat.engine.listening import Equipment
-from massgen_compat.errors import MassGenError
 from massgen_compat.events import RunEvent
 from massgen_compat.message import NamedTool
 from massgen_compat.meter import Cost, stated_cost
@@ -24,9 +19,6 @@ from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
 from massgen_compat.tools import presenter_of
 from massgen_compat.turn import ModelClient
 
-EVENT_BUFFER = 64
-"""Events that a run may be ahead of its reader."""
-
 NOVELTY = {"lenient": None, "balanced": 0.7, "strict": 0.5}
 """Greatest word overlap by ``answer_novelty_requirement``, as in MassGen 0.1.97."""
 
@@ -34,13 +26,13 @@ NOVELTY = {"lenient": None, "balanced": 0.7, "strict": 0.5}
 class Engine(Protocol):
     """Executes runs."""
 
-    def stream(
-        self, team: Team, request: RunRequest, *, run_id: str
-    ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
-        """Open a run; leaving the context ends it and every model call that it made.
+    async def run(
+        self, team: Team, request: RunRequest, events: Sink[RunEvent], *, run_id: str
+    ) -> None:
+        """Execute a run to its end. Cancelled, it ends every model call that it made.
 
-        The iterator yields ``RunStarted`` first and ``RunCompleted`` last, or raises a
-        ``MassGenError``. It may be abandoned at any time.
+        It tells ``RunStarted`` first and ``RunCompleted`` last, or raises a ``MassGenError``. Where
+        its deadline has passed it widens ``events``, and waits no more for who does not listen.
         """
         ...
 
@@ -117,15 +109,13 @@ class LocalEngine:
         self._policy_of = policy_of
         self._cost_of = cost_of
 
-    @asynccontextmanager
-    async def stream(
-        self, team: Team, request: RunRequest, *, run_id: str
-    ) -> AsyncGenerator[AsyncIterator[RunEvent]]:
-        """See ``Engine.stream``."""
+    async def run(
+        self, team: Team, request: RunRequest, events: Sink[RunEvent], *, run_id: str
+    ) -> None:
+        """See ``Engine.run``."""
         models = {agent.id: self._connect(agent) for agent in team.agents}
         policies = {agent.id: self._policy_of(agent) for agent in team.agents}
         costs = {agent.id: self._cost_of(agent, team.settings) for agent in team.agents}
-        events = Channel[RunEvent](EVENT_BUFFER)
         place = presenter_of(team, request.messages)
         driver = Driver(
             team=team,
@@ -136,51 +126,7 @@ class LocalEngine:
             equipment=Equipment(models, policies, costs),
             events=events,
         )
-        async with running(driver, events) as stream:
-            yield stream
-
-
-class Drives(Protocol):
-    """Executes one run in a task; ``error`` is how it ended, where it has no result."""
-
-    error: MassGenError | None
-
-    async def drive(self, tasks: TaskGroup, /) -> None:
-        """Run to the end. What goes on beside it are tasks of that group."""
-        ...
-
-
-@asynccontextmanager
-async def running(
-    driver: Drives, events: Channel[RunEvent]
-) -> AsyncGenerator[AsyncIterator[RunEvent]]:
-    """The events of a run that goes on for as long as the context is open."""
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(driver.drive, tasks)
-            yield _Events(events, driver)
-            tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        raise _only(group) from None
-
-
-def _only(error: BaseException) -> BaseException:
-    """What went wrong, without the wrapping of task groups where it was one thing."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    group = cast("BaseExceptionGroup[BaseException]", error)
-    return _only(group.exceptions[0]) if len(group.exceptions) == 1 else group
-
-
-class _Events(AsyncIterator[RunEvent]):
-    def __init__(self, events: Channel[RunEvent], driver: Drives) -> None:
-        self._events = events
-        self._driver = driver
-
-    async def __anext__(self) -> RunEvent:
         try:
-            return await self._events.receive()
-        except anyio.EndOfStream:
-            if self._driver.error is not None:
-                raise self._driver.error from None
-            raise StopAsyncIteration from None
+            await driver.drive()
+        except BaseExceptionGroup as group:
+            raise only(group) from None

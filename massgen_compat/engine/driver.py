@@ -14,7 +14,7 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from massgen_compat.aside import aside
-from massgen_compat.channel import Channel
+from massgen_compat.channel import Channel, Sink
 from massgen_compat.coordination import (
     Abort,
     CallEffect,
@@ -88,9 +88,8 @@ class Driver:
         rules: Rules,
         resumed: bool,
         equipment: Equipment,
-        events: Channel[RunEvent],
+        events: Sink[RunEvent],
     ) -> None:
-        self.error: MassGenError | None = None
         self._team = team
         self._request = request
         self._run_id = run_id
@@ -126,24 +125,22 @@ class Driver:
         self._first = begin(rules)
         self._state = self._first.state
 
-    async def drive(self, _: TaskGroup, /) -> None:
-        """Run to the end; the outcome is the last event, or ``error``."""
-        try:
-            agents = tuple(agent.id for agent in self._team.agents)
-            await self._emit(RunStarted(run_id=self._run_id, team=self._team.name, agents=agents))
-            await self._set_up()
-            await self._coordinate()
-            match self._ending:
-                case Complete(source):
-                    await self._complete(source)
-                case Abort(limited_by):
-                    self.error = most_telling(self._failures, limited_by)
-                    # What a provider did not answer in time it may have worked on all the same.
-                    late = isinstance(self.error, UpstreamTimeout) and self._ledger.asked
-                    cut = isinstance(self.error, LimitExceeded) and self._ledger.asked
-                    self.error.spent = self._ledger.spent or late or cut
-        finally:
-            self._events.close()
+    async def drive(self) -> None:
+        """Run to the end: ``RunCompleted`` is the last event. Raises what it failed with."""
+        agents = tuple(agent.id for agent in self._team.agents)
+        await self._emit(RunStarted(run_id=self._run_id, team=self._team.name, agents=agents))
+        await self._set_up()
+        await self._coordinate()
+        match self._ending:
+            case Complete(source):
+                await self._complete(source)
+            case Abort(limited_by):
+                error = most_telling(self._failures, limited_by)
+                # What a provider did not answer in time it may have worked on all the same.
+                late = isinstance(error, UpstreamTimeout) and self._ledger.asked
+                cut = isinstance(error, LimitExceeded) and self._ledger.asked
+                error.spent = self._ledger.spent or late or cut
+                raise error
 
     async def _set_up(self) -> None:
         """Make the desks. One at a time: a long conversation takes a while, and others wait."""
@@ -281,8 +278,7 @@ class Driver:
             case _:
                 messages = await self._presenter.answer(answers_by_rank(self._state))
         if not messages:
-            self.error = self._lacks_format()
-            return
+            raise self._lacks_format()
         result = self._ledger.result(
             run_id=self._run_id, state=self._state, messages=messages, replies=replies
         )

@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from massgen_compat.channel import Channel
+from massgen_compat.channel import Sink
 from massgen_compat.engine.patience import Watch
 from massgen_compat.errors import LimitExceeded, MassGenError, UpstreamMalformed, UpstreamTimeout
 from massgen_compat.events import (
@@ -58,7 +58,7 @@ class Equipment:
 
 
 class Drive:
-    """Drives one run; the outcome is its last event, or ``error``."""
+    """Drives one run."""
 
     def __init__(
         self,
@@ -67,14 +67,13 @@ class Drive:
         request: RunRequest,
         *,
         run_id: str,
-        events: Channel[RunEvent],
+        events: Sink[RunEvent],
     ) -> None:
-        self.error: MassGenError | None = None
         self._equipment = equipment
         self._team = team
         self._request = request
         self._run_id = run_id
-        self._events = events
+        self._emit = events.send
         self._order = tuple(agent.id for agent in team.agents)
         self._tools = ClientTools(request)
         self._limited: str | None = None
@@ -89,31 +88,31 @@ class Drive:
             watched=(request.trace or team.settings.trace) == "full",
         )
 
-    async def drive(self, tasks: TaskGroup, /) -> None:
-        """Run to the end."""
+    async def drive(self, tasks: TaskGroup) -> None:
+        """Run to the end: ``RunCompleted`` is the last event. Raises what it failed with.
+
+        What goes on beside it are tasks of that group.
+        """
+        team = self._team
+        await self._emit(RunStarted(run_id=self._run_id, team=team.name, agents=self._order))
+        run = Run(
+            request=self._request,
+            settings=team.settings,
+            translator=self._translator,
+            ledger=self._ledger,
+            meter=self._meter,
+            tasks=tasks,
+            watch=Watch(team.settings.timeouts),
+            emit=self._emit,
+            limit=self._limit,
+            standing=self._standing,
+        )
+        tasks.start_soon(run.watch.keep)
         try:
-            team = self._team
-            await self._emit(RunStarted(run_id=self._run_id, team=team.name, agents=self._order))
-            run = Run(
-                request=self._request,
-                settings=team.settings,
-                translator=self._translator,
-                ledger=self._ledger,
-                meter=self._meter,
-                tasks=tasks,
-                watch=Watch(team.settings.timeouts),
-                emit=self._emit,
-                limit=self._limit,
-                standing=self._standing,
-            )
-            tasks.start_soon(run.watch.keep)
-            try:
-                await self._execute(run)
-            except MassGenError as error:
-                error.spent = self._ledger.spent or _may_cost(error, asked=self._ledger.asked)
-                self.error = error
-        finally:
-            self._events.close()
+            await self._execute(run)
+        except MassGenError as error:
+            error.spent = self._ledger.spent or _may_cost(error, asked=self._ledger.asked)
+            raise
 
     def _standing(self) -> Standing:
         """How the agents stand at this moment."""
@@ -274,9 +273,6 @@ class Drive:
             limited_by=self._limited,
         )
         await self._emit(RunCompleted(result=result))
-
-    async def _emit(self, event: RunEvent) -> None:
-        await self._events.send(event)
 
 
 def _failed(error: Exception) -> UpstreamMalformed:

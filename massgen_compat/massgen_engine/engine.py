@@ -4,13 +4,12 @@ The rules of the run are MassGen's. What this adds is around them: events as the
 client's conversation, model policies, limits, errors, and an end that leaves nothing behind.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 
+import anyio
 import sniffio
 
-from massgen_compat.channel import Channel
-from massgen_compat.engine import EVENT_BUFFER, running
+from massgen_compat.channel import Sink, only
 from massgen_compat.errors import EngineUnavailable
 from massgen_compat.events import RunEvent
 from massgen_compat.massgen_engine.drive import Drive, Equipment
@@ -39,17 +38,19 @@ class MassGenEngine:
     ) -> None:
         self._equipment = Equipment(load(), connect, policy_of, cost_of, env)
 
-    @asynccontextmanager
-    async def stream(
-        self, team: Team, request: RunRequest, *, run_id: str
-    ) -> AsyncGenerator[AsyncIterator[RunEvent]]:
-        """See ``Engine.stream``. Raises ``EngineUnavailable`` outside of asyncio."""
+    async def run(
+        self, team: Team, request: RunRequest, events: Sink[RunEvent], *, run_id: str
+    ) -> None:
+        """See ``Engine.run``. Raises ``EngineUnavailable`` outside of asyncio."""
         if sniffio.current_async_library() != "asyncio":
             raise EngineUnavailable(
                 "MassGen runs on asyncio only: serve this team from an asyncio event loop, or "
                 "without `engine: massgen`"
             )
-        events = Channel[RunEvent](EVENT_BUFFER)
         drive = Drive(self._equipment, team, request, run_id=run_id, events=events)
-        async with running(drive, events) as stream:
-            yield stream
+        try:
+            async with anyio.create_task_group() as tasks:
+                await drive.drive(tasks)
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise only(group) from None

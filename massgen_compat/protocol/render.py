@@ -7,6 +7,7 @@ choices each has its own role, pieces and finish reason, under its index; the de
 in the first.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from massgen_compat.events import (
@@ -146,10 +147,6 @@ class Renderer:
                 said = [self._choices[0].choice({"reasoning_content": told})] if told else []
         return [self._chunk(choice) for choice in said]
 
-    def heartbeat(self) -> dict[str, Any]:
-        """A chunk that says nothing: to every client that waits it is a sign of life."""
-        return self._chunk(self._choices[0].choice({}))
-
     def _end(self, result: RunResult) -> list[dict[str, Any]]:
         ends = zip(self._choices, result.messages, strict=True)
         chunks = [self._chunk(said) for choice, message in ends for said in choice.end(message)]
@@ -164,6 +161,12 @@ class Renderer:
         if self._usage_wanted:
             chunk["usage"] = None
         return chunk
+
+
+def heartbeat(chunk: Mapping[str, Any]) -> dict[str, Any]:
+    """A chunk of the same response that says nothing: to a client that waits, a sign of life."""
+    choice: dict[str, Any] = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}
+    return {**chunk, "choices": [choice]}
 
 
 def _call_fragment(event: MessageToolCall) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class ChatRequest:
     ``ignored`` names parameters that are not honoured, fit for a header. ``stop`` are the sequences
     at which the renderer cuts the message. ``massgen_object`` tells whether the answer carries one.
     ``background`` names the rule by which one agent answers it. ``legacy_functions``: calls are
-    written as a ``function_call``.
+    written as a ``function_call``. ``admitted``: it was found that its team can answer it.
     """
 
     run: RunRequest
@@ -117,3 +117,4 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     background: str | None = None
     legacy_functions: bool = False
+    admitted: bool = False

@@ -6,6 +6,7 @@ slowest reader sets the pace.
 """
 
 from collections import deque
+from math import inf
 from typing import Final, Self
 
 from massgen_compat.channel import Bell
@@ -21,8 +22,8 @@ class Output:
     """The pieces of a run, from its beginning."""
 
     def __init__(self, keep_bytes: int = KEEP_BYTES, ahead: int = AHEAD) -> None:
-        self._keep_bytes = keep_bytes
-        self._ahead = ahead
+        self._keep_bytes: float = keep_bytes
+        self._ahead: float = ahead
         self._pieces: deque[bytes] = deque()
         self._dropped = 0
         self._size = 0
@@ -57,6 +58,11 @@ class Output:
         self._size += len(piece)
         self.stir()
 
+    def widen(self) -> None:
+        """Wait for no reader any more: there is little left to say."""
+        self._keep_bytes, self._ahead = inf, inf
+        self.stir()
+
     def close(self) -> None:
         """There is no more."""
         self._closed = True
@@ -88,7 +94,10 @@ class Output:
         end = self._dropped + len(self._pieces)
         if self._size < self._keep_bytes:
             least = end - self._ahead
-            return not self._readers or any(each.position > least for each in self._readers)
+            for reader in self._readers:
+                if reader.position > least:
+                    return True
+            return not self._readers
         if not self._readers:
             return False
         slowest = min(reader.position for reader in self._readers)

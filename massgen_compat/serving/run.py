@@ -5,17 +5,17 @@ its own client is gone and a retry, or nobody yet, reads on.
 """
 
 import logging
-import math
 from collections.abc import Callable
-from dataclasses import replace
+from math import inf
 from typing import Any
 
 import anyio
 
+from massgen_compat.channel import Channel
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError, Overloaded
 from massgen_compat.protocol import body, sse
-from massgen_compat.protocol.chat import ChatRequest, fold
+from massgen_compat.protocol.chat import ChatRequest, fold, heartbeat
 from massgen_compat.serving.failures import Failure, failure_of
 from massgen_compat.serving.output import KEEP_BYTES, Output, Reader
 from massgen_compat.serving.settings import RunSettings
@@ -71,7 +71,7 @@ class Run:
 
     def join(self) -> Reader:
         """Read the run from its beginning."""
-        self._scope.deadline = math.inf
+        self._scope.deadline = inf
         return self._output.reader()
 
     def leave(self, reader: Reader) -> None:
@@ -133,19 +133,29 @@ class Run:
     async def _run(self) -> None:
         chat, hear = self._chat, self.tally.hear
         if chat.stream:
-            async with self._massgen.chunks(chat, hear) as chunks:
-                self.heartbeat = sse.encode(chunks.heartbeat())
-                async for chunk in chunks:
-                    await self._output.put(sse.encode(chunk))
+            await self._massgen.answer(chat, _Events(self, self._output), hear)
             return
-        parts: list[dict[str, Any]] = []
-        async with self._massgen.chunks(replace(chat, stream=False), hear) as chunks:
-            parts = [chunk async for chunk in chunks]
-        await self._output.put(body.encode(fold(parts)))
+        parts = Channel[dict[str, Any]](inf)
+        await self._massgen.answer(chat, parts, hear)
+        await self._output.put(body.encode(fold(parts.held())))
 
     def _fail(self, error: MassGenError) -> None:
         self.failure = self._failed(error)
         self.outcome = self.failure.code
+
+
+class _Events:
+    """The chunks of a run, put out as the events of a stream."""
+
+    def __init__(self, run: Run, output: Output) -> None:
+        self.widen = output.widen
+        self._run = run
+        self._put = output.put
+
+    async def send(self, chunk: dict[str, Any], /) -> None:
+        if not self._run.heartbeat:
+            self._run.heartbeat = sse.encode(heartbeat(chunk))
+        await self._put(sse.encode(chunk))
 
 
 def full() -> Overloaded:

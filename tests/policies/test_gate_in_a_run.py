@@ -23,7 +23,7 @@ from massgen_compat.message import text_message
 from massgen_compat.policies import DEFAULT, Policy, Submission, resolve
 from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
 from massgen_compat.turn import HostedToolUsed, Phase, Reply, TurnEvent, TurnRequest
-from tests.fakes import COST, Model, answer, call, say
+from tests.fakes import COST, Model, answer, call, reading, say
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def run(
     engine = LocalEngine(lambda agent: models[agent.id], policy_of or (lambda _: policy))
     team = Team("team", [Agent(name, model="gpt-5.2") for name in models], settings=settings)
     with anyio.fail_after(5):
-        async with engine.stream(team, request, run_id="r") as events:
+        async with reading(engine, team, request) as events:
             return [event async for event in events]
 
 
