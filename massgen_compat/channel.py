@@ -85,6 +85,10 @@ class Channel(Generic[Item]):
         """Add an item, as soon as there is room."""
         while len(self._items) >= self._room:
             await self._taken.wait()
+        self.push(item)
+
+    def push(self, item: Item) -> None:
+        """Add an item, whether or not there is room."""
         self._items.append(item)
         self._arrived.ring()
 

@@ -47,7 +47,9 @@ class Intake:
 
         def understood(payload: dict[str, Any]) -> tuple[ChatRequest, Identity]:
             parsed = before_client_leaves(self._massgen.parse(payload), headers)
-            chat = self._massgen.admit(replace(parsed, run=replace(parsed.run, hops=hops)))
+            if hops:
+                parsed = replace(parsed, run=replace(parsed.run, hops=hops))
+            chat = self._massgen.admit(parsed)
             return chat, identify(
                 client,
                 payload,

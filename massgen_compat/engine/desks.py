@@ -84,6 +84,11 @@ class Desks:
     def __getitem__(self, agent: str) -> Desk:
         return self._desks[agent]
 
+    def cancel(self) -> None:
+        """End all calls."""
+        for desk in self._desks.values():
+            desk.cancel()
+
     def set_up(self, agent: Agent, *, solo: bool) -> None:
         """Make the desk of one agent; a long conversation takes a while."""
         asked = self._request

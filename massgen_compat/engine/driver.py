@@ -5,7 +5,7 @@ It is dull on purpose: every rule of the coordination stands in ``coordination``
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import assert_never
 
@@ -41,9 +41,9 @@ from massgen_compat.coordination import (
     step,
     stop_before,
 )
-from massgen_compat.engine.desks import Desks
+from massgen_compat.engine.desks import Desk, Desks
 from massgen_compat.engine.listening import Equipment, Listener
-from massgen_compat.engine.patience import Watch
+from massgen_compat.engine.patience import Clock
 from massgen_compat.engine.presenting import Presenter
 from massgen_compat.errors import (
     LimitExceeded,
@@ -101,12 +101,12 @@ class Driver:
         )
         self._ledger = Ledger(team, equipment.costs)
         self._meter = Meter(team.settings.limits, equipment.costs)
-        self._watch = Watch(team.settings.timeouts)
+        self._clock = Clock(team.settings.timeouts)
         listener = Listener(
             equipment.models,
             self._ledger,
             self._meter,
-            watch=self._watch,
+            clock=self._clock,
             emit=self._emit,
             signal=self._send,
         )
@@ -156,12 +156,13 @@ class Driver:
         self._signals = Channel[Signal](4 * len(self._team.agents) + 4)
         async with anyio.create_task_group() as tasks:
             self._tasks: TaskGroup = tasks
-            tasks.start_soon(self._watch.keep)
+            tasks.start_soon(self._clock.keep)
             await self._apply(self._first)
             while self._state.stage is not Stage.DONE:
                 calls = self._state.calls
                 await self._apply(step(self._state, await self._signals.receive()), calls)
-            tasks.cancel_scope.cancel()
+            self._clock.stop()
+            self._desks.cancel()
 
     async def _apply(self, transition: Transition, calls: int = 0) -> None:
         """Tell first, then do: nothing that a new turn says can overtake its own announcement.
@@ -209,30 +210,40 @@ class Driver:
                         ahead = self._state.stage is Stage.COORDINATING
                         (self._presenter.hold if ahead else self._presenter.release)()
                     act = self._present if presents else self._turn
-                    self._tasks.start_soon(act, desk.request, desk.scope)
+                    self._tasks.start_soon(self._act, act, desk, desk.request, desk.scope)
             case ReleaseMessage():
                 self._presenter.release()
             case CancelTurn(agent):
                 self._desks[agent].cancel()
             case StartTimer(timer, seconds):
-                self._tasks.start_soon(self._time, timer, seconds)
+                self._clock.after(seconds, partial(self._elapse, timer))
             case Complete() | Abort():
                 self._ending = effect
             case _:
                 assert_never(effect)
 
-    async def _time(self, timer: Timer, seconds: float) -> None:
-        await anyio.sleep(seconds)
+    def _elapse(self, timer: Timer) -> None:
         if isinstance(timer, RunTimer):  # the run ends then, also where nobody reads what it says
             self._events.widen()
-        await self._signals.send(Elapsed(timer))
+        self._signals.push(Elapsed(timer))
 
-    async def _present(self, request: TurnRequest, scope: anyio.CancelScope) -> None:
+    async def _act(
+        self,
+        act: Callable[[TurnRequest], Awaitable[None]],
+        desk: Desk,
+        request: TurnRequest,
+        scope: anyio.CancelScope,
+    ) -> None:
         with scope:
-            if error := await self._presenter.write(request):
-                self._failures.append(error)
+            await act(request)
+        if desk.scope is scope:
+            desk.scope = None
 
-    async def _turn(self, request: TurnRequest, scope: anyio.CancelScope) -> None:
+    async def _present(self, request: TurnRequest) -> None:
+        if error := await self._presenter.write(request):
+            self._failures.append(error)
+
+    async def _turn(self, request: TurnRequest) -> None:
         """One model call, from its request to the signal that it ends in."""
         agent, number = request.agent, request.round
 
@@ -242,16 +253,15 @@ class Driver:
             else:
                 await self._hear_aside(request, piece)
 
-        with scope:
-            try:
-                reply = await self._listen(request, hear)
-            except MassGenError as error:
-                self._failures.append(error)
-                await self._send(Failed(agent, number, error.brief))
-                return
-            decisions = self._desks.read(agent, reply, self._state)
-            complete = reply.finish_reason not in {"length", "content_filter"}
-            await self._send(Replied(agent, number, decisions, self._desks[agent].text, complete))
+        try:
+            reply = await self._listen(request, hear)
+        except MassGenError as error:
+            self._failures.append(error)
+            await self._send(Failed(agent, number, error.brief))
+            return
+        decisions = self._desks.read(agent, reply, self._state)
+        complete = reply.finish_reason not in {"length", "content_filter"}
+        await self._send(Replied(agent, number, decisions, self._desks[agent].text, complete))
 
     async def _hear_aside(self, request: TurnRequest, piece: TurnEvent) -> None:
         match piece:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import anyio
 
 from massgen_compat.coordination import LimitReached, Signal
-from massgen_compat.engine.patience import Watch
+from massgen_compat.engine.patience import Clock
 from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
 from massgen_compat.events import ParametersDropped, RunEvent, TurnFinished
 from massgen_compat.ledger import Ledger
@@ -30,7 +30,7 @@ class Equipment:
 class Listener:
     """Makes the model calls of one run.
 
-    ``watch`` ends those that take too long; ``emit`` tells events, ``signal`` the coordination.
+    ``clock`` ends those that take too long; ``emit`` tells events, ``signal`` the coordination.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class Listener:
         ledger: Ledger,
         meter: Meter,
         *,
-        watch: Watch,
+        clock: Clock,
         emit: Callable[[RunEvent], Awaitable[None]],
         signal: Callable[[Signal], Awaitable[None]],
     ) -> None:
         self._models = models
-        self._watch = watch
+        self._clock = clock
         self._ledger = ledger
         self._meter = meter
         self._emit = emit
@@ -94,7 +94,7 @@ class Listener:
     async def _hear_out(self, request: TurnRequest, call: Call, hear: Hear) -> Reply:
         reply: Reply | None = None
         metered = self._meter.on
-        with self._watch.over(request.timeouts or Timeouts()) as patience:
+        with self._clock.over(request.timeouts or Timeouts()) as patience:
             async with self._models[request.agent].stream(request) as pieces:
                 async for piece in pieces:
                     patience.heard()

@@ -1,11 +1,13 @@
-"""How long model calls may make a run wait: one watch over all the silences of a run."""
+"""How long model calls may make a run wait, and the one clock of a run, for that and the rest."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from time import monotonic
 
 import anyio
 
+from massgen_compat.channel import Bell
 from massgen_compat.errors import UpstreamTimeout
 from massgen_compat.run import Timeouts
 
@@ -13,7 +15,7 @@ from massgen_compat.run import Timeouts
 class Patience:
     """What is left of the patience with one model call.
 
-    ``heard`` and ``waits`` only note the time, because a stream has thousands of pieces; the watch
+    ``heard`` and ``waits`` only note the time, because a stream has thousands of pieces; the clock
     looks at it when a timeout may be over. What the listener does between the two is not the
     provider's silence.
     """
@@ -49,15 +51,20 @@ class Patience:
         return limit - silent, f"the provider {what} {limit:g} seconds"
 
 
-class Watch:
-    """Ends the calls of a run that are silent, or last, for too long; ``keep`` is its one task.
+class Clock:
+    """Knows what of a run is due when; ``keep`` is its one task.
 
-    It never sleeps longer than the shortest of the team's ``timeouts``, so a call that begins
-    meanwhile is seen in time.
+    It ends the calls that are silent, or last, for too long, and does what was put off. It never
+    sleeps longer than the shortest of the team's ``timeouts``, so it sees in time a call that
+    begins meanwhile.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._calls: set[Patience] = set()
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._changed = Bell()
+        self._stopped = False
         self._shortest = min(
             timeouts.first_token_seconds, timeouts.between_tokens_seconds, timeouts.turn_seconds
         )
@@ -76,14 +83,31 @@ class Watch:
             _, why = patience.nearest()
             raise UpstreamTimeout(why)
 
+    def after(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something after so many seconds."""
+        heappush(self._later, (anyio.current_time() + seconds, self._count, act))
+        self._count += 1
+        self._changed.ring()
+
     async def keep(self) -> None:
-        """Watch until cancelled."""
-        while True:  # each piece moves the end of its call
+        """Watch until stopped, or cancelled."""
+        while not self._stopped:
             sleep = self._shortest
-            for patience in self._calls:
+            for patience in self._calls:  # each piece moves the end of its call
                 left, _ = patience.nearest()
                 if left > 0:
                     sleep = min(sleep, left)
                 else:
                     patience.call.cancel()
-            await anyio.sleep(sleep)
+            now = anyio.current_time()
+            while self._later and self._later[0][0] <= now:
+                heappop(self._later)[2]()
+            if self._later:
+                sleep = min(sleep, self._later[0][0] - now)
+            with anyio.move_on_after(sleep):
+                await self._changed.wait()
+
+    def stop(self) -> None:
+        """Nothing is due any more."""
+        self._stopped = True
+        self._changed.ring()

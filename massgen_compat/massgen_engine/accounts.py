@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from massgen_compat.engine.patience import Watch
+from massgen_compat.engine.patience import Clock
 from massgen_compat.errors import MassGenError
 from massgen_compat.events import RunEvent
 from massgen_compat.ledger import Ledger
@@ -35,7 +35,7 @@ class Run:
     ledger: Ledger
     meter: Meter
     tasks: TaskGroup
-    watch: Watch
+    clock: Clock
     emit: Callable[[RunEvent], Awaitable[None]]
     limit: Callable[[str], None]
     standing: Callable[[], Standing]

@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from massgen_compat.channel import Sink
-from massgen_compat.engine.patience import Watch
+from massgen_compat.engine.patience import Clock
 from massgen_compat.errors import LimitExceeded, MassGenError, UpstreamMalformed, UpstreamTimeout
 from massgen_compat.events import (
     MessageText,
@@ -102,12 +102,12 @@ class Drive:
             ledger=self._ledger,
             meter=self._meter,
             tasks=tasks,
-            watch=Watch(team.settings.timeouts),
+            clock=Clock(team.settings.timeouts),
             emit=self._emit,
             limit=self._limit,
             standing=self._standing,
         )
-        tasks.start_soon(run.watch.keep)
+        tasks.start_soon(run.clock.keep)
         try:
             await self._execute(run)
         except MassGenError as error:

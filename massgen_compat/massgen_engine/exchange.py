@@ -152,7 +152,7 @@ class Call:
         run = self._run
         payloads = Payloads()
         parser = responses.Parser() if self._api == "responses" else chat.Parser()
-        with run.watch.over(run.settings.timeouts) as patience:
+        with run.clock.over(run.settings.timeouts) as patience:
             async with self._model.exchange(turn, body) as chunks:
                 opened.set()
                 while (data := await receive(chunks)) is not None:

@@ -77,7 +77,7 @@ class Run:
     def leave(self, reader: Reader) -> None:
         """A client reads no more. The run of the last one ends, at once or after the grace."""
         self._output.leave(reader)
-        if self.readers:
+        if self.readers or self._finished:
             return
         grace = self._settings.retry_grace_seconds if self._admitted.is_set() else 0.0
         if grace:

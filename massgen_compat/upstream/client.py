@@ -190,7 +190,7 @@ class OpenAIModelClient:
     def _under_policy(self, request: TurnRequest) -> Shaped:
         if request.whole and self._agent.model in self._streaming:
             request = replace(request, whole=False)
-        if not self._cache_key:
+        if request.cache_key is not None and not self._cache_key:
             request = replace(request, cache_key=None)
         if self._api == "chat":
             return shape(self._policy, "chat", chat.body(request, self._agent))

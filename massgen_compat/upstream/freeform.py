@@ -19,6 +19,9 @@ ARGUMENT: Final = "input"
 
 def as_functions(request: TurnRequest) -> TurnRequest:
     """The same turn with functions of one string in place of its custom tools."""
+    called = any(call.custom for message in request.messages for call in message.tool_calls)
+    if not called and not any(tool.custom for tool in request.tools):
+        return request
     return replace(
         request,
         tools=tuple(_function(tool) if tool.custom else tool for tool in request.tools),

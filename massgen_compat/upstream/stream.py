@@ -71,6 +71,8 @@ class EventStream(AsyncIterator[TurnEvent]):
             self._ready = heard
         if isinstance(event, Reply):
             asked = self._request
+            if asked.effort is None and not asked.dropped:
+                return event
             return replace(event, effort_asked=asked.effort, dropped=asked.dropped)
         return event
 
