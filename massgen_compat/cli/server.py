@@ -51,7 +51,7 @@ def serve_until_stopped(
     """Serve ``app`` until SIGTERM or Ctrl-C; ``greet`` is told the port as soon as it listens.
 
     Then ``runs`` drain for so long, while the server still answers; a second Ctrl-C ends them at
-    once, a third ends everything.
+    once, a third ends everything. Raises ``KeyboardInterrupt`` after Ctrl-C.
     """
 
     class Server(uvicorn.Server):
@@ -97,7 +97,10 @@ def serve_until_stopped(
         server_header=False,
         timeout_graceful_shutdown=1,  # after the drain
     )
-    Server(config).run()
+    server = Server(config)
+    server.run()
+    if server.interrupts:  # uvicorn raises it again, which is nothing where a shell ignores it
+        raise KeyboardInterrupt
 
 
 class _Quiet:
