@@ -8,7 +8,6 @@ something every time goes on without yielding, so what it reads from has to be b
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from math import inf
@@ -70,13 +69,16 @@ class Bell:
 
 
 class Channel(Generic[Item]):
-    """A queue of at most ``room`` items; who sends more waits, until it is ``widened``."""
+    """A queue of at most ``room`` items; who sends more waits, until it is ``widened``.
+
+    A list, since an empty deque takes 760 bytes.
+    """
 
     __slots__ = ("_arrived", "_closed", "_items", "_room", "_taken")
 
     def __init__(self, room: float) -> None:
         self._room = room
-        self._items: deque[Item] = deque()
+        self._items: list[Item] = []
         self._arrived = Bell()
         self._taken = Bell()
         self._closed = False
@@ -98,7 +100,7 @@ class Channel(Generic[Item]):
             if self._closed:
                 raise anyio.EndOfStream
             await self._arrived.wait()
-        item = self._items.popleft()
+        item = self._items.pop(0)
         self._taken.ring()
         return item
 

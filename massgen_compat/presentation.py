@@ -85,9 +85,11 @@ class Presentation:
 
     def _piece(self, agent: str, draft: Draft, piece: TurnEvent) -> Piece | None:
         match piece:
-            case TextPiece(text) if text:
-                draft.text.append(text)
-                return MessageText(text=text, choice=draft.choice, logprobs=piece.logprobs)
+            case TextPiece():
+                if not piece.text:
+                    return None
+                draft.text.append(piece.text)
+                return MessageText(text=piece.text, choice=draft.choice, logprobs=piece.logprobs)
             case RefusalPiece(text) if text:
                 return MessageRefusal(text=text, choice=draft.choice)
             case CallPiece() if piece.index < self._most_calls:

@@ -50,13 +50,14 @@ class Listener:
         self._emit = emit
         self._signal = signal
         self._limited = False
-        self._in_turn = anyio.Lock()
+        self._in_turn = anyio.Lock() if len(models) > 1 else None
         self._told_drops: set[tuple[str, str]] = set()
 
     async def listen(self, request: TurnRequest, hear: Hear) -> Reply:
         """Pass on what the model says; return its reply. Raises what ended it otherwise."""
-        async with self._in_turn:  # to write a long request takes a while, and others wait
-            pass
+        if self._in_turn is not None:  # to write a long request takes a while, and others wait
+            async with self._in_turn:
+                pass
         self._ledger.called(request.agent)
         call = self._meter.start(request)
         try:

@@ -47,8 +47,7 @@ class Presenter:
         signal: Callable[[Signal], Awaitable[None]],
     ) -> None:
         self.began = False
-        self._released = anyio.Event()
-        self._released.set()
+        self._released: anyio.Event | None = None
         self._request = request
         self._presentation = presentation
         self._listen = listen
@@ -67,7 +66,8 @@ class Presenter:
 
     def release(self) -> None:
         """Tell what was held, and what follows as it comes."""
-        self._released.set()
+        if self._released is not None:
+            self._released.set()
 
     async def write(self, request: TurnRequest) -> MassGenError | None:
         """Write all messages that are still to be written, and tell the coordination how it went.
@@ -75,10 +75,10 @@ class Presenter:
         Returns the error of a presenter that failed.
         """
         agent, number = request.agent, request.round
-        if self._released.is_set():
+        if self._released is None or self._released.is_set():
             error = await self._write_all(request, partial(self._tell, request))
         else:
-            error = await self._write_held(request)
+            error = await self._write_held(request, self._released)
         if error is not None:
             await self._signal(Failed(agent, number, error.brief))
         elif faulty := self._faulty():
@@ -87,12 +87,12 @@ class Presenter:
             await self._signal(Presented(agent, number))
         return error
 
-    async def _write_held(self, request: TurnRequest) -> MassGenError | None:
+    async def _write_held(self, request: TurnRequest, released: anyio.Event) -> MassGenError | None:
         """The same, but told when it is released."""
         sender, held = anyio.create_memory_object_stream[RunEvent](HELD_PIECES)
         error: MassGenError | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tell_later, request, held, self._released)
+            tasks.start_soon(self._tell_later, request, held, released)
             async with sender:
                 error = await self._write_all(request, sender.send)
             if error is not None:

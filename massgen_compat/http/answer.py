@@ -90,17 +90,16 @@ class RunResponse(Response):
 
     async def _start(self, pipe: Pipe) -> None:
         """The headers of a stream, the moment that its first event is there."""
-        stream = Response(
-            headers={
-                **self._extra,
-                "openai-processing-ms": _milliseconds_since(self._began),
-                "cache-control": "no-cache",
-                "x-accel-buffering": "no",
-            },
-            media_type="text/event-stream",
+        headers = {
+            **self._extra,
+            "content-type": "text/event-stream; charset=utf-8",
+            "openai-processing-ms": _milliseconds_since(self._began),
+            "cache-control": "no-cache",
+            "x-accel-buffering": "no",
+        }
+        await pipe.start(
+            200, [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         )
-        del stream.headers["content-length"]
-        await pipe.start(stream.status_code, stream.raw_headers)
 
     async def _follow(self, pipe: Pipe, seat: Seat, pieces: Sequence[bytes]) -> None:
         pipe.beat = lambda: seat.reader.interject(seat.run.heartbeat)

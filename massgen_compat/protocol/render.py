@@ -41,7 +41,8 @@ class _Choice:
 
     def text(self, event: MessageText) -> list[dict[str, Any]]:
         """What of the text may be seen now, as choices of chunks."""
-        self._tokens += event.logprobs
+        if event.logprobs:
+            self._tokens += event.logprobs
         return self._shown(self._cut.feed(event.text))
 
     def refusal(self, event: MessageRefusal) -> list[dict[str, Any]]:
@@ -86,7 +87,10 @@ class _Choice:
         }
 
     def _shown(self, text: str) -> list[dict[str, Any]]:
-        return [self.choice({"content": text}, tokens=self._tokens_of(text))] if text else []
+        if not text:
+            return []
+        tokens = self._tokens_of(text) if self._tokens else None
+        return [self.choice({"content": text}, tokens=tokens)]
 
     def _tokens_of(self, text: str) -> list[Json]:
         """The tokens that the text is made of; what a stop sequence cuts off has none."""

@@ -5,7 +5,6 @@ is kept; beyond ``keep_bytes`` what all have read is dropped, nobody can join an
 slowest reader sets the pace.
 """
 
-from collections import deque
 from math import inf
 from typing import Final, Self
 
@@ -24,7 +23,7 @@ class Output:
     def __init__(self, keep_bytes: int = KEEP_BYTES, ahead: int = AHEAD) -> None:
         self._keep_bytes: float = keep_bytes
         self._ahead: float = ahead
-        self._pieces: deque[bytes] = deque()
+        self._pieces: list[bytes] = []
         self._dropped = 0
         self._size = 0
         self._readers: set[Reader] = set()
@@ -56,7 +55,7 @@ class Output:
             await self._changed.wait()
         self._pieces.append(piece)
         self._size += len(piece)
-        self.stir()
+        self._changed.ring()
 
     def widen(self) -> None:
         """Wait for no reader any more: there is little left to say."""
@@ -75,9 +74,7 @@ class Output:
 
     def since(self, position: int) -> list[bytes]:
         """The pieces from that number on that are there."""
-        pieces = self._pieces
-        new = self._dropped + len(pieces) - position
-        return [pieces[-place] for place in range(new, 0, -1)]
+        return self._pieces[position - self._dropped :]
 
     async def change(self) -> bool:
         """Wait for a change; whether there can be one."""
@@ -101,9 +98,10 @@ class Output:
         if not self._readers:
             return False
         slowest = min(reader.position for reader in self._readers)
-        while self._dropped < slowest:
-            self._size -= len(self._pieces.popleft())
-            self._dropped += 1
+        read = slowest - self._dropped
+        self._size -= sum(map(len, self._pieces[:read]))
+        del self._pieces[:read]
+        self._dropped = slowest
         return end - slowest < self._ahead
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from massgen_compat.channel import Channel
+from massgen_compat.channel import Bell, Channel
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError, Overloaded
 from massgen_compat.protocol import body, sse
@@ -55,7 +55,8 @@ class Run:
         self._failed = failed
         self._output = Output(KEEP_BYTES if settings.join_retries else 0)
         self._scope = anyio.CancelScope()
-        self._admitted = anyio.Event()
+        self._has_place = False
+        self._admitted = Bell()
         self._stopped: Overloaded | None = None
         self._finished = False
 
@@ -79,7 +80,7 @@ class Run:
         self._output.leave(reader)
         if self.readers or self._finished:
             return
-        grace = self._settings.retry_grace_seconds if self._admitted.is_set() else 0.0
+        grace = self._settings.retry_grace_seconds if self._has_place else 0.0
         if grace:
             self._scope.deadline = anyio.current_time() + grace
         else:
@@ -87,12 +88,13 @@ class Run:
 
     def admit(self) -> None:
         """The run has a place and may start."""
-        self._admitted.set()
+        self._has_place = True
+        self._admitted.ring()
 
     def stop(self) -> None:
         """End the run because the server ends; its clients are told."""
         self._stopped = Overloaded("The server is shutting down.", retry_after=RETRY_SECONDS)
-        self._stopped.spent = self._admitted.is_set()
+        self._stopped.spent = self._has_place
         self._scope.cancel()
 
     async def live(self) -> None:
@@ -113,10 +115,10 @@ class Run:
         return True
 
     async def _wait_and_run(self) -> None:
-        if not self._admitted.is_set():
+        if not self._has_place:
             with anyio.move_on_after(self._settings.queue_seconds):
                 await self._admitted.wait()
-        if not self._admitted.is_set():
+        if not self._has_place:
             self._fail(full())
             return
         try:

@@ -143,6 +143,8 @@ class Runs:
         if following is not None:
             following.admit()
         self._matching.remove(life.identity, run)
+        if not logger.isEnabledFor(logging.INFO):
+            return
         fields = {
             "request_id": life.request_id,
             "run_id": run.tally.run_id,

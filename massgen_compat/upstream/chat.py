@@ -119,7 +119,8 @@ class Parser:
         """
         if event.get("error"):
             raise failure(event.get("error"))
-        self._model = string(event.get("model")) or self._model
+        if (model := event.get("model")) and model != self._model:
+            self._model = string(model) or self._model
         if reported := event.get("usage"):
             self._usage = usage(reported, "prompt", "completion") or self._usage
         heard: list[TurnEvent] = []
@@ -150,8 +151,8 @@ class Parser:
 
     def _hear(self, choice: Json, heard: list[TurnEvent]) -> None:
         """Add what a choice of a chunk, or of a whole reply, says."""
-        message = choice.get("message")
-        said = mapping(message) or mapping(choice.get("delta"))
+        message = mapping(given) if (given := choice.get("message")) else None
+        said = message or mapping(choice.get("delta"))
         # Some send their thoughts under both names, with the same text.
         thought = said.get("reasoning_content") or said.get("reasoning")
         if thought and isinstance(thought, str):
@@ -159,21 +160,23 @@ class Parser:
         if details := said.get("reasoning_details"):
             for detail in sequence(details):
                 self._note(mapping(detail))
-        if (content := said.get("content")) and (text := _content(content)):
+        content = said.get("content")
+        if content and (text := content if isinstance(content, str) else _content(content)):
             self._text.append(text)
-            given = choice.get("logprobs")
-            heard.append(TextPiece(text, logprobs(mapping(given).get("content")) if given else ()))
+            if given := choice.get("logprobs"):
+                heard.append(TextPiece(text, logprobs(mapping(given).get("content"))))
+            else:
+                heard.append(TextPiece(text))
         if (refusal := said.get("refusal")) and isinstance(refusal, str):
             self._refusal.append(refusal)
             heard.append(RefusalPiece(refusal))
         if calls := said.get("tool_calls"):
             for fragment in sequence(calls):
                 heard += self._calls.feed(mapping(fragment))
-        if legacy := mapping(said.get("function_call")):
+        if (call := said.get("function_call")) and (legacy := mapping(call)):
             heard += self._calls.feed({"index": 0, "function": legacy})
-        whole = bool(mapping(message))
-        if whole or choice.get("finish_reason"):
-            self._end(choice, whole=whole)
+        if message or choice.get("finish_reason"):
+            self._end(choice, whole=bool(message))
 
     def _end(self, choice: Json, *, whole: bool) -> None:
         reason = string(choice.get("finish_reason"))
@@ -212,7 +215,5 @@ class Parser:
 
 
 def _content(value: object) -> str:
-    """Text, or the text parts of a list of parts (Mistral)."""
-    if isinstance(value, str):
-        return value
+    """The text parts of a list of parts (Mistral)."""
     return "".join(string(mapping(part).get("text")) for part in sequence(value))

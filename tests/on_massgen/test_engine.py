@@ -298,8 +298,9 @@ async def test_under_trio_it_says_what_it_needs(anyio_backend: str) -> None:
         async def main() -> None:
             team = team_at("http://127.0.0.1:9/v1", "m", "m")
             massgen = MassGen(team, env={}, engine="massgen")
-            async with massgen.stream(RunRequest(team="team", messages=QUESTION.messages)):
-                pass
+            request = RunRequest(team="team", messages=QUESTION.messages)
+            async with massgen.stream(request) as events:
+                await anext(events)
 
         trio.run(main)
 
