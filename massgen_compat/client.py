@@ -54,20 +54,12 @@ DEFAULT_TEAM = Team("massgen", [Agent("agent1", model="gpt-5.2"), Agent("agent2"
 class _Rendered:
     """What happens in a run, told on as chunks in the shape of the wire."""
 
-    def __init__(
-        self,
-        renderer: Renderer,
-        chunks: Sink[dict[str, Any]],
-        hear: Callable[[RunEvent], None] | None,
-    ) -> None:
+    def __init__(self, chunks: Sink[dict[str, Any]], renderer: Renderer) -> None:
         self.widen = chunks.widen
         self._send = chunks.send
         self._render = renderer.feed
-        self._hear = hear
 
     async def send(self, event: RunEvent, /) -> None:
-        if self._hear is not None:
-            self._hear(event)
         for chunk in self._render(event):
             await self._send(chunk)
 
@@ -266,13 +258,10 @@ class MassGen:
     async def answer(
         self,
         request: ChatRequest,
-        chunks: Sink[dict[str, Any]],
-        hear: Callable[[RunEvent], None] | None = None,
+        listener: Callable[[Renderer], Sink[RunEvent]],
     ) -> None:
-        """Answer a parsed request, in this task: tell its chunks in the shape of the wire.
-
-        ``hear`` is called with every event of the run before it becomes chunks. Raises what
-        ``chat`` raises.
+        """Answer a parsed request, in this task. The ``listener`` is made with what renders the
+        answer, and is told the events of the run. Raises what ``chat`` raises.
         """
         if not request.admitted:
             request = self.admit(request)
@@ -290,7 +279,7 @@ class MassGen:
         renderer = Renderer(
             request, id=f"chatcmpl-{secrets.token_hex(15)}", created=int(time.time())
         )
-        await self._run(team, request.run)(_Rendered(renderer, chunks, hear))
+        await self._run(team, request.run)(listener(renderer))
 
     def chunks(
         self, request: ChatRequest
@@ -299,12 +288,16 @@ class MassGen:
 
         Raises what ``chat`` raises while iterating.
         """
-        return streamed(partial(self.answer, request))
+
+        def tell(chunks: Sink[dict[str, Any]]) -> Awaitable[None]:
+            return self.answer(request, partial(_Rendered, chunks))
+
+        return streamed(tell)
 
     async def complete(self, request: ChatRequest) -> dict[str, Any]:
         """A parsed request as a completion in the shape of the wire: the fold of its chunks."""
         chunks = Channel[dict[str, Any]](inf)
-        await self.answer(replace(request, stream=False), chunks)
+        await self.answer(replace(request, stream=False), partial(_Rendered, chunks))
         return fold(chunks.held())
 
     async def aclose(self) -> None:

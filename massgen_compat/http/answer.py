@@ -102,7 +102,7 @@ class RunResponse(Response):
         )
 
     async def _follow(self, pipe: Pipe, seat: Seat, pieces: Sequence[bytes]) -> None:
-        pipe.beat = lambda: seat.reader.interject(seat.run.heartbeat)
+        pipe.beat = lambda: seat.reader.interject(seat.run.heartbeat())
         while pieces:
             await pipe.write(b"".join(pieces))
             pieces = await seat.reader.read()

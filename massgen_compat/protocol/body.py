@@ -79,7 +79,7 @@ def _reason(problem: str) -> str:
     return shorten(problem, 100)
 
 
-def encode(value: Mapping[str, Any]) -> bytes:
+def encode(value: Mapping[str, Any] | str) -> bytes:
     """The value as one line of JSON in UTF-8.
 
     Line separators that are no line ends in JSON are escaped, because clients that read streams

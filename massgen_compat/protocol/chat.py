@@ -20,14 +20,14 @@ from massgen_compat.protocol.parameters import (
     refuse_unknown,
     refuse_unsupported,
 )
-from massgen_compat.protocol.render import Renderer, heartbeat
+from massgen_compat.protocol.render import Renderer
 from massgen_compat.protocol.request import ChatPayload, ChatRequest
 from massgen_compat.protocol.response_format import output_format
 from massgen_compat.protocol.tools import client_tools
 from massgen_compat.protocol.validation import first_fault, type_name
 from massgen_compat.run import RunRequest, Trace
 
-__all__ = ["ChatRequest", "Renderer", "fold", "heartbeat", "parse"]
+__all__ = ["ChatRequest", "Renderer", "fold", "parse"]
 
 
 def parse(

@@ -7,7 +7,6 @@ choices each has its own role, pieces and finish reason, under its index; the de
 in the first.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from massgen_compat.events import (
@@ -38,6 +37,12 @@ class _Choice:
         self._legacy = request.legacy_functions
         self._cut = StopCut(request.stop)
         self._tokens: list[Json] = []
+        self._cuts = bool(request.stop)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its next text is told as it comes, like others before."""
+        return self.said and not self._cuts and not self._tokens
 
     def text(self, event: MessageText) -> list[dict[str, Any]]:
         """What of the text may be seen now, as choices of chunks."""
@@ -151,6 +156,14 @@ class Renderer:
                 said = [self._choices[0].choice({"reasoning_content": told})] if told else []
         return [self._chunk(choice) for choice in said]
 
+    def heartbeat(self) -> dict[str, Any]:
+        """A chunk that says nothing: to every client that waits it is a sign of life."""
+        return self._chunk(self._choices[0].choice({}))
+
+    def says_only(self, event: MessageText) -> bool:
+        """Whether all chunks of such an event are alike but for the text, which is the event's."""
+        return self._choices[event.choice].is_plain and bool(event.text) and not event.logprobs
+
     def _end(self, result: RunResult) -> list[dict[str, Any]]:
         ends = zip(self._choices, result.messages, strict=True)
         chunks = [self._chunk(said) for choice, message in ends for said in choice.end(message)]
@@ -165,12 +178,6 @@ class Renderer:
         if self._usage_wanted:
             chunk["usage"] = None
         return chunk
-
-
-def heartbeat(chunk: Mapping[str, Any]) -> dict[str, Any]:
-    """A chunk of the same response that says nothing: to a client that waits, a sign of life."""
-    choice: dict[str, Any] = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}
-    return {**chunk, "choices": [choice]}
 
 
 def _call_fragment(event: MessageToolCall) -> dict[str, Any]:

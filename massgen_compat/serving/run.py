@@ -11,11 +11,13 @@ from typing import Any
 
 import anyio
 
-from massgen_compat.channel import Bell, Channel
+from massgen_compat.channel import Bell, Sink
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError, Overloaded
-from massgen_compat.protocol import body, sse
-from massgen_compat.protocol.chat import ChatRequest, fold, heartbeat
+from massgen_compat.events import RunCompleted, RunEvent
+from massgen_compat.protocol import body
+from massgen_compat.protocol.chat import ChatRequest, Renderer, fold
+from massgen_compat.protocol.sse import ChatStream
 from massgen_compat.serving.failures import Failure, failure_of
 from massgen_compat.serving.output import KEEP_BYTES, Output, Reader
 from massgen_compat.serving.settings import RunSettings
@@ -35,7 +37,7 @@ class Run:
     """A run: ``live`` it once, ``join`` it as often as there are clients.
 
     Its output is the events of a stream, or the body of a completion in one piece. When the output
-    ends, ``failure`` tells whether that was all. ``heartbeat`` is an event that says nothing.
+    ends, ``failure`` tells whether that was all. ``heartbeat`` makes an event that says nothing.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Run:
         self.tally = Tally()
         self.failure: Failure | None = None
         self.outcome = GONE
-        self.heartbeat = b""
+        self.heartbeat: Callable[[], bytes] = bytes
         self._massgen = massgen
         self._chat = chat
         self._settings = settings
@@ -133,13 +135,16 @@ class Run:
             self._fail(fault)
 
     async def _run(self) -> None:
-        chat, hear = self._chat, self.tally.hear
-        if chat.stream:
-            await self._massgen.answer(chat, _Events(self, self._output), hear)
-            return
-        parts = Channel[dict[str, Any]](inf)
-        await self._massgen.answer(chat, parts, hear)
-        await self._output.put(body.encode(fold(parts.held())))
+        put = self._stream if self._chat.stream else self._collect
+        await self._massgen.answer(self._chat, put)
+
+    def _stream(self, renderer: Renderer) -> Sink[RunEvent]:
+        stream = ChatStream(renderer)
+        self.heartbeat = stream.heartbeat
+        return _Events(self.tally, stream, self._output)
+
+    def _collect(self, renderer: Renderer) -> Sink[RunEvent]:
+        return _Whole(self.tally, renderer, self._output)
 
     def _fail(self, error: MassGenError) -> None:
         self.failure = self._failed(error)
@@ -147,17 +152,35 @@ class Run:
 
 
 class _Events:
-    """The chunks of a run, put out as the events of a stream."""
+    """Puts a run out as the events of a stream."""
 
-    def __init__(self, run: Run, output: Output) -> None:
+    def __init__(self, tally: Tally, stream: ChatStream, output: Output) -> None:
         self.widen = output.widen
-        self._run = run
+        self._hear = tally.hear
+        self._render = stream.feed
         self._put = output.put
 
-    async def send(self, chunk: dict[str, Any], /) -> None:
-        if not self._run.heartbeat:
-            self._run.heartbeat = sse.encode(heartbeat(chunk))
-        await self._put(sse.encode(chunk))
+    async def send(self, event: RunEvent, /) -> None:
+        self._hear(event)
+        if told := self._render(event):
+            await self._put(told)
+
+
+class _Whole:
+    """Puts a run out as the body of a completion, at its end."""
+
+    def __init__(self, tally: Tally, renderer: Renderer, output: Output) -> None:
+        self.widen = output.widen
+        self._hear = tally.hear
+        self._render = renderer.feed
+        self._put = output.put
+        self._chunks: list[dict[str, Any]] = []
+
+    async def send(self, event: RunEvent, /) -> None:
+        self._hear(event)
+        self._chunks += self._render(event)
+        if isinstance(event, RunCompleted):
+            await self._put(body.encode(fold(self._chunks)))
 
 
 def full() -> Overloaded:

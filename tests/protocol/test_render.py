@@ -24,7 +24,7 @@ from massgen_compat.events import (
     WinnerChosen,
 )
 from massgen_compat.message import ToolCall
-from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, heartbeat, parse
+from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
 from massgen_compat.result import AgentUsage, FinalMessage, FinishReason, RunResult, Usage, Vote
 from massgen_compat.turn import Phase
 
@@ -289,7 +289,7 @@ def test_the_frame_is_the_same_in_every_chunk_and_in_the_completion() -> None:
 def test_a_heartbeat_is_a_chunk_with_an_empty_delta_that_changes_nothing() -> None:
     renderer = Renderer(ask(**USAGE), id="chatcmpl-1", created=1)
     first = renderer.feed(RunStarted(run_id="run_1", team="pair", agents=("a",)))
-    beat = heartbeat(first[0])
+    beat = renderer.heartbeat()
     rest = [c for event in (*text("x"), RunCompleted(result=RESULT)) for c in renderer.feed(event)]
     assert beat["choices"] == [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}]
     assert beat["usage"] is None
