@@ -103,11 +103,12 @@ class RunResponse(Response):
 
     async def _follow(self, pipe: Pipe, seat: Seat, pieces: Sequence[bytes]) -> None:
         pipe.beat = lambda: seat.reader.interject(seat.run.heartbeat())
-        while pieces:
+        while not seat.reader.at_end:
             await pipe.write(b"".join(pieces))
             pieces = await seat.reader.read()
         failure = seat.run.failure
-        await pipe.write((failure.event if failure else b"") + sse.DONE, more=False)
+        end = (failure.event if failure else b"") + sse.DONE
+        await pipe.write(b"".join(pieces) + end, more=False)
 
 
 async def _send(pipe: Pipe, response: Response) -> None:

@@ -76,6 +76,10 @@ class Output:
         """The pieces from that number on that are there."""
         return self._pieces[position - self._dropped :]
 
+    def ends_at(self, position: int) -> bool:
+        """Whether no piece has that number, nor will have."""
+        return self._closed and position == self._dropped + len(self._pieces)
+
     async def change(self) -> bool:
         """Wait for a change; whether there can be one."""
         if self._closed:
@@ -112,6 +116,11 @@ class Reader:
         self._output = output
         self._interjected = b""
         self.position = 0
+
+    @property
+    def at_end(self) -> bool:
+        """Whether it has read all that there is, and will be."""
+        return self._output.ends_at(self.position)
 
     async def read(self) -> list[bytes]:
         """All pieces that are there, at least one; none after the last one."""

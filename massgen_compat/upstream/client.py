@@ -313,9 +313,16 @@ class Connections:
         self._read_timeout = read_timeout
         self._max_connections = max_connections
         self._open: dict[tuple[object, Endpoint], _Connection] = {}
+        self._clients: dict[tuple[object, Agent], OpenAIModelClient] = {}
 
     def connect(self, agent: Agent) -> OpenAIModelClient:
         """The agent's model; has to be called in an event loop. Raises ``ConfigError``."""
+        place = (current_token(), agent)
+        if place not in self._clients:
+            self._clients[place] = self._client(agent)
+        return self._clients[place]
+
+    def _client(self, agent: Agent) -> OpenAIModelClient:
         endpoint = resolve(agent.backend, self._env)
         place = (current_token(), endpoint)
         if place not in self._open:
@@ -337,6 +344,7 @@ class Connections:
         token = current_token()
         mine = [connection for (loop, _), connection in self._open.items() if loop == token]
         self._open.clear()
+        self._clients.clear()
         for connection in mine:
             with anyio.move_on_after(CLOSE_SECONDS, shield=True):
                 await connection.sdk.close()
