@@ -4,8 +4,8 @@
 not there is said to be so.
 """
 
-import asyncio
 import re
+import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from openai import OpenAI
 from benchmarks import massgen
 from benchmarks.load import QUESTION, Failed, payload, window
 from benchmarks.loops import run
-from benchmarks.rows.passing import SINGLE, passed
+from benchmarks.rows.passing import SINGLE, in_turns, ratio
 from benchmarks.rows.runs import TRIO
 from benchmarks.stage import NO_DELAY, Process, Stage, free_port, running, staged
 from benchmarks.table import Table
@@ -109,20 +109,24 @@ def _passing(name: str) -> str:
 
 def _compare(table: Table, figure: str, process: Process, stage: Stage) -> None:
     pieces = [len(_told(each, model)) for each, model in ((stage.server, "single"), (process, "m"))]
-    theirs = run(_bounded(process, payload("m")))
-    ours = run(_bounded(stage.server, SINGLE))
-    table.least(figure, ours / theirs, 15)
-    table.tell("… requests/s", f"{ours:.0f} ÷ {theirs:.1f}")
+    ours, theirs = _rates(stage.server, SINGLE, process, payload("m"))
+    table.least(figure, ratio(ours, theirs), 15)
+    table.tell("… requests/s", _medians(ours, theirs))
     table.tell("… pieces that the 50 tokens of an answer came in", f"{pieces[0]} and {pieces[1]}")
-    theirs = run(_bounded(process, payload("m", stream=False)))
-    ours = run(_bounded(stage.server, payload("single", stream=False)))
-    table.tell("… not streamed, requests/s", f"{ours:.0f} ÷ {theirs:.1f} = {ours / theirs:.1f}")
+    ours, theirs = _rates(
+        stage.server, payload("single", stream=False), process, payload("m", stream=False)
+    )
+    text = f"{_medians(ours, theirs)} = {ratio(ours, theirs):.1f}"
+    table.tell("… not streamed, requests/s", text)
 
 
-async def _bounded(process: Process, request: bytes) -> float:
+def _rates(ours: Process, asked: bytes, theirs: Process, asked_there: bytes) -> list[list[float]]:
     """Requests per second. Raises ``TimeoutError`` where a server stops answering."""
-    async with asyncio.timeout(LIMIT_SECONDS):
-        return (await passed(process, request, seconds=10)).rate
+    return in_turns((ours, asked), (theirs, asked_there), rounds=3, limit=LIMIT_SECONDS)
+
+
+def _medians(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    return f"{statistics.median(ours):.0f} ÷ {statistics.median(theirs):.1f}"
 
 
 def _told(process: Process, model: str) -> Sequence[str]:
