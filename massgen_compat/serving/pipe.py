@@ -5,6 +5,7 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 import anyio
+import anyio.lowlevel
 
 _Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[_Message]]
@@ -27,6 +28,8 @@ class Pipe:
         self._write_seconds = write_seconds
         self._beat_seconds = beat_seconds
         self._writing = False
+        self._watching = True
+        self._answered = False
         self._since = monotonic()  # of this write, or of this silence
 
     async def while_connected(
@@ -36,7 +39,10 @@ class Pipe:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, tasks.cancel_scope)
             await answer(*arguments)
-            tasks.cancel_scope.cancel()
+            self._answered = True
+            await anyio.lowlevel.checkpoint()  # most servers say that the client is gone, then
+            if self._watching:
+                tasks.cancel_scope.cancel()
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Send the status and the headers."""
@@ -57,7 +63,7 @@ class Pipe:
         """It never sleeps longer than the shorter of both times, so that it sees a write that
         begins meanwhile before its time is over."""
         shortest = min(self._write_seconds, self._beat_seconds)
-        while True:
+        while self._watching:
             most = self._write_seconds if self._writing else self._beat_seconds
             left = self._since + most - monotonic()
             if left <= 0 and self._writing:
@@ -70,5 +76,6 @@ class Pipe:
             with anyio.move_on_after(min(left, shortest) if left > 0 else shortest):
                 while (await self._receive())["type"] != "http.disconnect":
                     pass
-                scope.cancel()
-                return
+                self._watching = False
+                if not self._answered:
+                    scope.cancel()

@@ -14,7 +14,7 @@ import anyio
 from massgen_compat.channel import Bell, Sink
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError, Overloaded
-from massgen_compat.events import RunCompleted, RunEvent
+from massgen_compat.events import MessageText, RunCompleted, RunEvent
 from massgen_compat.protocol import body
 from massgen_compat.protocol.chat import ChatRequest, Renderer, fold
 from massgen_compat.protocol.sse import ChatStream
@@ -161,7 +161,8 @@ class _Events:
         self._put = output.put
 
     async def send(self, event: RunEvent, /) -> None:
-        self._hear(event)
+        if not isinstance(event, MessageText):
+            self._hear(event)
         if told := self._render(event):
             await self._put(told)
 
