@@ -25,6 +25,8 @@ ALONE = 12
 CROWDS = ((8, 24), (32, 32))
 """Clients at once, and how many runs they make in all."""
 SOAK = (50, 500)
+SETTLE_SECONDS = 2
+"""A run's answer comes before its files are removed."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def main() -> None:
         with ours(folder / "ours", upstream) as server:
             here = asyncio.run(measure(server, streams=True))
             memory = 0.0 if short else asyncio.run(soak(server))
+            time.sleep(SETTLE_SECONDS)
             here.files = server.files()
         program = Path(sys.executable).with_name("massgen")
         with theirs(program, folder / "theirs", upstream) as server:

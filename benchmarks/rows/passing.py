@@ -46,15 +46,22 @@ def pass_through(table: Table) -> None:
     """Requests per second ÷ those of a minimal proxy with the SDK's typed chunks."""
     with (
         staged(*NO_DELAY) as stage,
-        started("benchmarks.typed_proxy", stage.upstream.url) as typed,
+        started("benchmarks.proxy", "typed", stage.upstream.url) as typed,
+        started("benchmarks.proxy", "bytes", stage.upstream.url) as raw,
         started("benchmarks.served", stage.upstream.url, env={"HTTP": "httpx"}) as default,
     ):
-        with timed_cpu(typed) as theirs, timed_cpu(stage.server) as ours:
-            rates = in_turns((typed, SINGLE), (stage.server, SINGLE), (default, SINGLE))
-        names = ("typed SDK proxy", "team of one")
-        for name, used, found in zip(names, (theirs, ours), rates, strict=False):
+        servers = {
+            "typed SDK proxy": typed,
+            "team of one": stage.server,
+            "… with the SDK's default transport": default,
+            "a proxy of the SDK's bytes": raw,
+        }
+        before = [process.cpu() for process in servers.values()]
+        rates = in_turns(*((process, SINGLE) for process in servers.values()))
+        for (name, process), cpu, found in zip(servers.items(), before, rates, strict=True):
             count = sum(found) * TURN_SECONDS + CLIENTS * WARM_UP
-            text = f"{statistics.median(found):.0f}, {used[0] / count * 1e3:.1f}"
+            cost = (process.cpu() - cpu) / count * 1e3
+            text = f"{statistics.median(found):.0f}, {cost:.1f}"
             table.tell(f"{name}: streams of 50 tokens/s, CPU ms each", text)
     table.least("team of one ÷ typed SDK proxy, 16 clients", ratio(rates[1], rates[0]), 4)
     table.least("… with the SDK's default transport", ratio(rates[2], rates[0]), 2.5)
