@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from massgen_compat.channel import Bell, Channel
+from massgen_compat.channel import Bell, Channel, Sink, streamed
 
 
 @pytest.mark.anyio
@@ -77,3 +77,54 @@ async def test_a_bell_wakes_all_that_wait_and_nobody_who_comes_later() -> None:
         assert woken == []
         bell.ring()
     assert sorted(woken) == [1, 2]
+
+
+@pytest.mark.anyio
+async def test_what_is_told_is_read_in_its_order_and_then_raised_what_it_ended_with() -> None:
+    async def tell(numbers: Sink[int]) -> None:
+        for number in range(100):
+            await numbers.send(number)
+        raise LookupError("no more")
+
+    with anyio.fail_after(5):
+        async with streamed(tell, room=3) as numbers:
+            assert [await anext(numbers) for _ in range(100)] == list(range(100))
+            with pytest.raises(LookupError, match="no more"):
+                await anext(numbers)
+
+
+@pytest.mark.anyio
+async def test_who_leaves_ends_what_is_told() -> None:
+    ended = anyio.Event()
+
+    async def tell(numbers: Sink[int]) -> None:
+        try:
+            while True:
+                await numbers.send(0)
+        finally:
+            ended.set()
+
+    with anyio.fail_after(5):
+        async with streamed(tell, room=3) as numbers:
+            assert await anext(numbers) == 0
+            assert not ended.is_set()
+    assert ended.is_set()
+
+
+@pytest.mark.anyio
+async def test_a_bell_wakes_all_that_wait_but_those_that_left() -> None:
+    bell, woken = Bell(), list[str]()
+
+    async def wait(name: str) -> None:
+        await bell.wait()
+        woken.append(name)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            for name in ("ada", "ben"):
+                tasks.start_soon(wait, name)
+            with anyio.move_on_after(0):
+                await bell.wait()
+            await anyio.wait_all_tasks_blocked()
+            bell.ring()
+    assert sorted(woken) == ["ada", "ben"]

@@ -99,3 +99,17 @@ async def test_what_breaks_a_silence_is_read_by_one_reader_and_is_no_part_of_the
         assert await reader.read() == [], "a beat came though the silence was over"
         assert await other.read() == [b"000"]
         assert await other.read() == []
+
+
+@pytest.mark.anyio
+async def test_beyond_the_deadline_a_reader_that_stalls_holds_nothing_up() -> None:
+    output = Output(keep_bytes=30, ahead=5)
+    pieces: list[bytes] = []
+    with output.reader() as stalled, anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(put_all, output, 100)
+            await anyio.wait_all_tasks_blocked()
+            assert output.since(0) == WHOLE[:5]
+            output.widen()
+        await read(stalled, pieces)
+    assert pieces == WHOLE
