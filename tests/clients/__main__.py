@@ -10,6 +10,7 @@ the scenarios of those names; ``--write`` writes docs/clients.md from a run of e
 import argparse
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -32,6 +33,8 @@ Job = Callable[[threading.Semaphore], Result]
 
 def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
+    # A shell has SIGINT ignored for what it starts in the background, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     clients = [
         client
         for client in CLIENTS
