@@ -20,7 +20,7 @@ GOODBYE_SECONDS = 1
 """How long the clients of the runs that are ended then have to hear of it."""
 
 
-COLLECT_AFTER = (20_000, 20, 50)
+COLLECT_AFTER = (20_000, 10, 5)
 """The garbage collector looks less often than by default (700, 10, 10): with a hundred runs open it
 took a seventh of the CPU, to find next to nothing."""
 
