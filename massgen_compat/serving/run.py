@@ -135,53 +135,46 @@ class Run:
             self._fail(fault)
 
     async def _run(self) -> None:
-        put = self._stream if self._chat.stream else self._collect
-        await self._massgen.answer(self._chat, put)
+        await self._massgen.answer(self._chat, self._listener)
 
-    def _stream(self, renderer: Renderer) -> Sink[RunEvent]:
+    def _listener(self, renderer: Renderer) -> Sink[RunEvent]:
+        if not self._chat.stream:
+            return _Put(self.tally, _Whole(renderer).feed, self._output)
         stream = ChatStream(renderer)
         self.heartbeat = stream.heartbeat
-        return _Events(self.tally, stream, self._output)
-
-    def _collect(self, renderer: Renderer) -> Sink[RunEvent]:
-        return _Whole(self.tally, renderer, self._output)
+        return _Put(self.tally, stream.feed, self._output)
 
     def _fail(self, error: MassGenError) -> None:
         self.failure = self._failed(error)
         self.outcome = self.failure.code
 
 
-class _Events:
-    """Puts a run out as the events of a stream."""
+class _Put:
+    """Counts what a run tells, and puts out what ``render`` makes of it."""
 
-    def __init__(self, tally: Tally, stream: ChatStream, output: Output) -> None:
+    def __init__(self, tally: Tally, render: Callable[[RunEvent], bytes], output: Output) -> None:
         self.widen = output.widen
         self._hear = tally.hear
-        self._render = stream.feed
+        self._render = render
         self._put = output.put
 
     async def send(self, event: RunEvent, /) -> None:
-        if not isinstance(event, MessageText):
+        if not isinstance(event, MessageText):  # hundreds, and nothing to count
             self._hear(event)
         if told := self._render(event):
             await self._put(told)
 
 
 class _Whole:
-    """Puts a run out as the body of a completion, at its end."""
+    """The body of a completion, at the end of its run."""
 
-    def __init__(self, tally: Tally, renderer: Renderer, output: Output) -> None:
-        self.widen = output.widen
-        self._hear = tally.hear
+    def __init__(self, renderer: Renderer) -> None:
         self._render = renderer.feed
-        self._put = output.put
         self._chunks: list[dict[str, Any]] = []
 
-    async def send(self, event: RunEvent, /) -> None:
-        self._hear(event)
+    def feed(self, event: RunEvent) -> bytes:
         self._chunks += self._render(event)
-        if isinstance(event, RunCompleted):
-            await self._put(body.encode(fold(self._chunks)))
+        return body.encode(fold(self._chunks)) if isinstance(event, RunCompleted) else b""
 
 
 def full() -> Overloaded:
