@@ -150,7 +150,8 @@ def narrowed(team: Team, narrowing: Narrowing) -> Team:
         for index, name in enumerate(narrowing.agents):
             if name not in ids:
                 raise InvalidRequest(
-                    f"Invalid value: agent '{name[:100]}' is none of this team's.",
+                    f"Invalid value: agent '{name[:100]}' is none of this team's agents: "
+                    f"{', '.join(agent.id for agent in agents[:20])}.",
                     param=f"massgen.team.agents[{index}]",
                     code="invalid_value",
                 )

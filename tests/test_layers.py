@@ -54,7 +54,7 @@ ALLOWED = {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
         "policies", "tools", "presentation", "formats", "aside", "channel", "meter", "caching",
     },
-    "protocol": {"run", "turn", "events", "errors", "background", "formats"},
+    "protocol": {"run", "turn", "events", "errors", "background", "formats", "spelling"},
     "upstream": {"run", "turn", "errors", "policies", "aside"},
     "scripted": {"run", "turn", "errors", "spelling"},
     "serving": {"events", "errors", "protocol", "client", "channel"},

@@ -4,12 +4,13 @@ What a request may change of a team only ever makes it cheaper: fewer agents, fe
 limits. Whatever is above the team's own setting has no effect.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, Tag
 
 from massgen_compat.protocol.wire import Wire, at_most, by_type
 from massgen_compat.run import Narrowing, Trace
+from massgen_compat.spelling import did_you_mean
 
 _AgentId: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -61,3 +62,15 @@ WireMassgen: TypeAlias = Annotated[
     | Annotated[MassgenOptions, at_most(16), Tag("~object")],
     by_type("one of 'off' or object", string=str, object=dict),
 ]
+
+_OPTIONS: Final[dict[str, type[_Closed]]] = {
+    "massgen": MassgenOptions,
+    "massgen.limits": LimitOptions,
+    "massgen.team": TeamOptions,
+}
+
+
+def nearest_option(param: str) -> str:
+    """An addition to the error about an option that there is not, such as ``massgen.limit``."""
+    owner, _, name = param.rpartition(".")
+    return did_you_mean(name, _OPTIONS[owner].model_fields) if owner in _OPTIONS else ""

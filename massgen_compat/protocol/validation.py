@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from massgen_compat.errors import InvalidRequest
+from massgen_compat.protocol.options import nearest_option
 from massgen_compat.protocol.text import shorten
 
 ECHO_LIMIT: Final = 100
@@ -80,7 +81,8 @@ def _kind_fault(fault: ErrorDetails) -> InvalidRequest | None:
             supported = re.findall(r"'([^']*)'", fault.get("ctx", {})["expected"])
             return _not_supported(param, value, supported)
         case "extra_forbidden":
-            return _error(f"Unknown parameter: '{param}'.", param, "unknown_parameter")
+            hint = nearest_option(param) or "."
+            return _error(f"Unknown parameter: '{param}'{hint}", param, "unknown_parameter")
         case "unusable":
             return _error(f"Invalid value for '{param}': expected {message}.", param)
         case "string_pattern_mismatch":

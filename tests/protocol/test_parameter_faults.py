@@ -223,6 +223,18 @@ FAULTS = [
         {"massgen": {"engine": "x"}},
     ),
     Fault(
+        "'massgen.limit'; did you mean `limits`?",
+        "massgen.limit",
+        "unknown_parameter",
+        {"massgen": {"limit": {}}},
+    ),
+    Fault(
+        "'massgen.limits.max_call'; did you mean `max_calls`?",
+        "massgen.limits.max_call",
+        "unknown_parameter",
+        {"massgen": {"limits": {"max_call": 3}}},
+    ),
+    Fault(
         "'off', 'status', and 'full'",
         "massgen.trace",
         "invalid_value",
