@@ -52,7 +52,7 @@ def serve_until_stopped(
     """Serve ``app`` until SIGTERM or Ctrl-C; ``greet`` is told the port as soon as it listens.
 
     Then ``runs`` drain for so long, while the server still answers; a second Ctrl-C ends them at
-    once, a third ends everything. Raises ``KeyboardInterrupt`` after Ctrl-C.
+    once, a third waits for no client to hear of it. Raises ``KeyboardInterrupt`` after Ctrl-C.
     """
 
     class Server(uvicorn.Server):
@@ -65,14 +65,12 @@ def serve_until_stopped(
 
         interrupts = 0
 
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+            """In place of uvicorn's, which raises each signal again in the middle of the loop."""
             runs.draining = True
-            if sig == signal.SIGTERM:  # uvicorn would raise it again; a drained server ends with 0
-                self.should_exit = True
-                return
-            self.interrupts = max(self.interrupts, int(self.should_exit)) + 1
-            if self.interrupts != 2:  # the second one ends the runs, and only the third all else
-                super().handle_exit(sig, frame)
+            if sig == signal.SIGINT:  # after a SIGTERM it is the second word, too
+                self.interrupts = max(self.interrupts, int(self.should_exit)) + 1
+            self.should_exit = True
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """Keep listening while runs go on, so that ``/ready`` can say that this drains."""
@@ -100,7 +98,7 @@ def serve_until_stopped(
     )
     server = Server(config)
     server.run()
-    if server.interrupts:  # uvicorn raises it again, which is nothing where a shell ignores it
+    if server.interrupts:
         raise KeyboardInterrupt
 
 
