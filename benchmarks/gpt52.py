@@ -11,8 +11,7 @@ import hashlib
 import json
 import statistics
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +23,7 @@ from massgen_compat.policies import Policy, resolve
 from massgen_compat.policies.request import shape
 from massgen_compat.result import Usage
 from massgen_compat.run import Api
-from massgen_compat.turn import Phase, Reply, TurnEvent, TurnRequest
+from massgen_compat.turn import Hear, Phase, Reply, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.backends import BACKENDS
 from massgen_compat.workflow import ToolNames, read_decisions, workflow_tools
@@ -81,15 +80,9 @@ class Gpt52:
     made: list[int]
     rash: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
 
-    @asynccontextmanager
-    async def stream(self, request: TurnRequest, /) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
+    async def ask(self, request: TurnRequest, _: Hear, /) -> Reply:
         """Answer one turn with one reply."""
-        reply = self._reply(request)
-
-        async def events() -> AsyncGenerator[TurnEvent]:
-            yield reply
-
-        yield events()
+        return self._reply(request)
 
     def _reply(self, request: TurnRequest) -> Reply:
         effort = self._effort(request)

@@ -6,6 +6,8 @@ This one asks every agent once and takes the longest answer: no evaluation, no v
 offline: the agents follow scripts.
 """
 
+from collections.abc import Sequence
+
 import anyio
 
 from massgen_compat import Agent, Backend, MassGen, RunRequest, ScriptedModel, Team
@@ -13,7 +15,7 @@ from massgen_compat.channel import Sink
 from massgen_compat.errors import UpstreamError
 from massgen_compat.events import MessageText, RunCompleted, RunEvent, RunStarted, WinnerChosen
 from massgen_compat.result import AgentUsage, Answer, FinalMessage, RunResult
-from massgen_compat.turn import Phase, Reply, TurnRequest
+from massgen_compat.turn import Phase, Reply, TurnPiece, TurnRequest
 
 
 class Longest:
@@ -54,16 +56,17 @@ class Longest:
         await events.send(RunCompleted(result=result))
 
 
+async def unheard(_: Sequence[TurnPiece]) -> None:
+    """What the models say on the way to their replies is told nobody."""
+
+
 async def ask_all(team: Team, request: RunRequest) -> dict[str, Reply]:
     """The replies of all agents, in the team's order. Raises the error of the first that fails."""
     replies: dict[str, Reply] = {}
 
     async def ask(agent: Agent) -> None:
         turn = TurnRequest(agent=agent.id, round=1, phase=Phase.DRAFT, messages=request.messages)
-        async with ScriptedModel(agent.backend.script).stream(turn) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Reply):
-                    replies[agent.id] = piece
+        replies[agent.id] = await ScriptedModel(agent.backend.script).ask(turn, unheard)
 
     try:
         async with anyio.create_task_group() as tasks:

@@ -15,7 +15,7 @@ a provider hides nor the fees of its own tools can be heard.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -35,7 +35,7 @@ from massgen_compat.turn import (
     RefusalPiece,
     Reply,
     TextPiece,
-    TurnEvent,
+    TurnPiece,
     TurnRequest,
 )
 
@@ -150,10 +150,10 @@ class Meter:
         self._open.append(call)
         return call
 
-    def hear(self, call: Call, piece: TurnEvent) -> None:
+    def hear(self, call: Call, pieces: Iterable[TurnPiece]) -> None:
         """The call says something."""
         if self.on:
-            call.written += _said(piece)
+            call.written += sum(map(_said, pieces))
 
     def finish(self, call: Call, reply: Reply) -> None:
         """The call came to its end, with or without a usage report."""
@@ -235,7 +235,7 @@ def _of_message(message: Message) -> int:
     return tokens + _tokens(size)
 
 
-def _said(piece: TurnEvent) -> int:
+def _said(piece: TurnPiece) -> int:
     match piece:
         case TextPiece(text) | ReasoningPiece(text) | RefusalPiece(text):
             return _size(text)

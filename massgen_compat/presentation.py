@@ -10,7 +10,7 @@ from massgen_compat.message import NamedTool, ToolCall
 from massgen_compat.result import FinalMessage
 from massgen_compat.run import RunRequest, Team
 from massgen_compat.tools import call_id
-from massgen_compat.turn import CallPiece, RefusalPiece, Reply, TextPiece, TurnEvent
+from massgen_compat.turn import CallPiece, RefusalPiece, Reply, TextPiece, TurnPiece
 
 Piece = MessageText | MessageRefusal | MessageToolCall
 
@@ -64,7 +64,7 @@ class Presentation:
         """Forget what another presenter wrote; nobody has seen it."""
         self.drafts = tuple(Draft(choice) for choice in range(self._request.choices))
 
-    def hear(self, agent: str, draft: Draft, piece: TurnEvent) -> tuple[Piece, ...] | None:
+    def hear(self, agent: str, draft: Draft, piece: TurnPiece) -> tuple[Piece, ...] | None:
         """The pieces of a message that can be told now; ``None`` for what is no part of it.
 
         Where a format was asked for, nothing is told before the message was checked; where a call
@@ -83,7 +83,7 @@ class Presentation:
         ready, draft.held = (*draft.held, told), []
         return ready
 
-    def _piece(self, agent: str, draft: Draft, piece: TurnEvent) -> Piece | None:
+    def _piece(self, agent: str, draft: Draft, piece: TurnPiece) -> Piece | None:
         match piece:
             case TextPiece():
                 if not piece.text:

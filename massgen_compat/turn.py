@@ -4,8 +4,7 @@
 (``upstream``) or a script (``scripted``). No I/O here.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeAlias
@@ -121,21 +120,24 @@ class Reply:
     items: tuple[Json, ...] = field(default=(), hash=False)
 
 
-TurnEvent: TypeAlias = (
-    TextPiece | ReasoningPiece | RefusalPiece | CallPiece | HostedToolUsed | Reply
-)
-"""What a turn yields: pieces in order, then exactly one ``Reply`` as the last event."""
+TurnPiece: TypeAlias = TextPiece | ReasoningPiece | RefusalPiece | CallPiece | HostedToolUsed
+"""What a model says on the way to its reply."""
+
+TurnEvent: TypeAlias = TurnPiece | Reply
+"""What a turn consists of: pieces in order, then exactly one ``Reply`` as the last event."""
+
+Hear: TypeAlias = Callable[[Sequence[TurnPiece]], Awaitable[None]]
+"""Whoever is told the pieces of a reply: in order, one or more at once, as they came."""
 
 
 class ModelClient(Protocol):
     """Answers turns. Implementations: the OpenAI SDK's (``upstream``) and a script's."""
 
-    def stream(
-        self, request: TurnRequest, /
-    ) -> AbstractAsyncContextManager[AsyncIterator[TurnEvent]]:
-        """Open one model call; leaving the context aborts it.
+    async def ask(self, request: TurnRequest, hear: Hear, /) -> Reply:
+        """Make one model call, whose pieces ``hear`` is told as they come; cancelling aborts it.
 
-        The iterator ends after its ``Reply``. Raises ``UpstreamError`` (without ``agent``) or
-        ``ContextLengthExceeded``; nothing of the SDK's or of the transport's leaks.
+        The model is read no further while ``hear`` goes on; what that raises ends the call. Raises
+        ``UpstreamError`` (without ``agent``) or ``ContextLengthExceeded``, after the pieces that
+        came before; nothing of the SDK's or of the transport's leaks.
         """
         ...

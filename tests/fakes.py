@@ -1,14 +1,13 @@
 """A model that is a function, for tests that decide what every agent says and when."""
 
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
     Iterator,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,7 +21,7 @@ from massgen_compat.events import RunEvent
 from massgen_compat.message import ToolCall, text_message
 from massgen_compat.result import Usage
 from massgen_compat.run import RunRequest, Team
-from massgen_compat.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
+from massgen_compat.turn import Hear, Phase, Reply, TextPiece, TurnEvent, TurnRequest
 
 QUESTION = RunRequest(team="team", messages=(text_message("user", "Why is the sky blue?"),))
 COST = Usage(prompt_tokens=10, completion_tokens=4, reasoning_tokens=1)
@@ -85,18 +84,11 @@ class Model:
     open: int = 0
     aborted: int = 0
 
-    def stream(
-        self, request: TurnRequest, /
-    ) -> AbstractAsyncContextManager[AsyncIterator[TurnEvent]]:
-        return self._stream(request)
-
-    @asynccontextmanager
-    async def _stream(self, request: TurnRequest) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
+    async def ask(self, request: TurnRequest, hear: Hear, /) -> Reply:
         self.requests.append(request)
         self.open += 1
         try:
-            async with aclosing(self._events(request)) as events:
-                yield events
+            return await self._say(request, hear)
         except anyio.get_cancelled_exc_class():
             self.aborted += 1
             self.on_abort()
@@ -104,10 +96,13 @@ class Model:
         finally:
             self.open -= 1
 
-    async def _events(self, request: TurnRequest) -> AsyncGenerator[TurnEvent]:
+    async def _say(self, request: TurnRequest, hear: Hear) -> Reply:
         for index, event in enumerate(self.script(request)):
             await self.hold(request, index)
-            yield event
+            if isinstance(event, Reply):
+                return event
+            await hear((event,))
+        raise AssertionError("a script ends with a reply")
 
 
 def failing(phase: Phase, error: MassGenError, *, after: int = 0) -> Script:

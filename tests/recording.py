@@ -6,8 +6,8 @@ behind loopback HTTP, no model involved) or ``live`` (the real API).
 
 import importlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, cast
@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 import anyio
 import yaml
 
-from massgen_compat.turn import ModelClient, TurnEvent, TurnRequest
+from massgen_compat.turn import Hear, ModelClient, Reply, TurnRequest
 
 Source: TypeAlias = Literal["scripted", "live"]
 
@@ -218,15 +218,8 @@ class Labelled:
     client: ModelClient
     held: frozenset[tuple[str, int]] = field(default_factory=frozenset[tuple[str, int]])
 
-    def stream(
-        self, request: TurnRequest, /
-    ) -> AbstractAsyncContextManager[AsyncIterator[TurnEvent]]:
-        return self._stream(request)
-
-    @asynccontextmanager
-    async def _stream(self, request: TurnRequest) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
+    async def ask(self, request: TurnRequest, hear: Hear, /) -> Reply:
         if (request.agent, request.round) in self.held:
             await anyio.sleep_forever()
         headers = {**request.headers, AGENT_HEADER: request.agent}
-        async with self.client.stream(replace(request, headers=headers)) as events:
-            yield events
+        return await self.client.ask(replace(request, headers=headers), hear)

@@ -71,7 +71,7 @@ from massgen_compat.turn import (
     RefusalPiece,
     Reply,
     TextPiece,
-    TurnEvent,
+    TurnPiece,
     TurnRequest,
 )
 
@@ -247,11 +247,12 @@ class Driver:
         """One model call, from its request to the signal that it ends in."""
         agent, number = request.agent, request.round
 
-        async def hear(piece: TurnEvent) -> None:
-            if isinstance(piece, TextPiece) and self._watched:
-                await self._emit(AgentText(agent=agent, round=number, text=piece.text))
-            else:
-                await self._hear_aside(request, piece)
+        async def hear(pieces: Sequence[TurnPiece]) -> None:
+            for piece in pieces:
+                if isinstance(piece, TextPiece) and self._watched:
+                    await self._emit(AgentText(agent=agent, round=number, text=piece.text))
+                else:
+                    await self._hear_aside(request, piece)
 
         try:
             reply = await self._listen(request, hear)
@@ -263,7 +264,7 @@ class Driver:
         complete = reply.finish_reason not in {"length", "content_filter"}
         await self._send(Replied(agent, number, decisions, self._desks[agent].text, complete))
 
-    async def _hear_aside(self, request: TurnRequest, piece: TurnEvent) -> None:
+    async def _hear_aside(self, request: TurnRequest, piece: TurnPiece) -> None:
         match piece:
             case ReasoningPiece(text) if self._watched:
                 await self._emit(
@@ -273,7 +274,7 @@ class Driver:
                 await self._emit(
                     HostedToolCalled(agent=request.agent, round=request.round, tool=kind)
                 )
-            case TextPiece() | ReasoningPiece() | RefusalPiece() | CallPiece() | Reply():
+            case TextPiece() | ReasoningPiece() | RefusalPiece() | CallPiece():
                 pass
             case _:
                 assert_never(piece)

@@ -1,6 +1,6 @@
 """One model call: heard, counted, and held to the limits of the run."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -13,9 +13,7 @@ from massgen_compat.ledger import Ledger
 from massgen_compat.meter import Call, Cost, Meter
 from massgen_compat.policies import Policy
 from massgen_compat.run import Timeouts
-from massgen_compat.turn import ModelClient, Phase, Reply, TurnEvent, TurnRequest
-
-Hear = Callable[[TurnEvent], Awaitable[None]]
+from massgen_compat.turn import Hear, ModelClient, Phase, Reply, TurnPiece, TurnRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +91,18 @@ class Listener:
         return reply
 
     async def _hear_out(self, request: TurnRequest, call: Call, hear: Hear) -> Reply:
-        reply: Reply | None = None
-        metered = self._meter.on
         with self._clock.over(request.timeouts or Timeouts()) as patience:
-            async with self._models[request.agent].stream(request) as pieces:
-                async for piece in pieces:
-                    patience.heard()
-                    if isinstance(piece, Reply):
-                        reply = piece
-                    else:
-                        self._ledger.heard()
-                        if metered:
-                            self._meter.hear(call, piece)
-                        await hear(piece)
-                        if metered:
-                            await self._heed_limits()
-                    patience.waits()
-        if reply is None:
-            raise UpstreamMalformed("the model's stream ended without a reply")
-        return reply
+
+            async def heard(pieces: Sequence[TurnPiece]) -> None:
+                patience.heard()
+                self._ledger.heard()
+                self._meter.hear(call, pieces)
+                await hear(pieces)
+                if self._meter.on:
+                    await self._heed_limits()
+                patience.waits()
+
+            return await self._models[request.agent].ask(request, heard)
 
     async def _heed_limits(self) -> None:
         """Let the coordination know, once, that what goes on has passed a limit."""

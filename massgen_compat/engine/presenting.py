@@ -11,7 +11,6 @@ import anyio.to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from massgen_compat.coordination import Began, Failed, Malformed, Presented, Signal
-from massgen_compat.engine.listening import Hear
 from massgen_compat.errors import MassGenError, UpstreamMalformed
 from massgen_compat.events import MessageText, RunEvent
 from massgen_compat.formats import fault
@@ -20,7 +19,7 @@ from massgen_compat.presentation import Draft, Presentation
 from massgen_compat.prompts import repair_messages
 from massgen_compat.result import FinalMessage
 from massgen_compat.run import RunRequest
-from massgen_compat.turn import Reply, TurnEvent, TurnRequest
+from massgen_compat.turn import Hear, Reply, TurnPiece, TurnRequest
 
 Listen = Callable[[TurnRequest, Hear], Awaitable[Reply]]
 Tell = Callable[[RunEvent], Awaitable[None]]
@@ -42,7 +41,7 @@ class Presenter:
         presentation: Presentation,
         *,
         listen: Listen,
-        aside: Callable[[TurnRequest, TurnEvent], Awaitable[None]],
+        aside: Callable[[TurnRequest, TurnPiece], Awaitable[None]],
         emit: Callable[[RunEvent], Awaitable[None]],
         signal: Callable[[Signal], Awaitable[None]],
     ) -> None:
@@ -142,12 +141,13 @@ class Presenter:
     ) -> None:
         """One message. An error ends the others, too."""
 
-        async def hear(piece: TurnEvent) -> None:
-            told = self._presentation.hear(request.agent, draft, piece)
-            if told is None:
-                await self._aside(request, piece)
-            for each in told or ():
-                await tell(each)
+        async def hear(pieces: Sequence[TurnPiece]) -> None:
+            for piece in pieces:
+                told = self._presentation.hear(request.agent, draft, piece)
+                if told is None:
+                    await self._aside(request, piece)
+                for each in told or ():
+                    await tell(each)
 
         if draft.reply is not None and draft.fault is not None:
             calls = self._presentation.demands_call

@@ -176,7 +176,7 @@ class Call:
             raise UpstreamMalformed("the provider sent something that is not JSON") from error
         for piece in parser.feed(payload):
             self._run.ledger.heard()
-            self._run.meter.hear(counted, piece)
+            self._run.meter.hear(counted, (piece,))
             if self._situation.phase is Phase.PRESENT:
                 await self._present(piece)
         if limit := self._run.meter.passed:

@@ -1,15 +1,7 @@
 """``ScriptedModel``: a ``ModelClient`` that plays a script in the process. No model is involved."""
 
 import hashlib
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterator,
-    Mapping,
-)
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Final
 
 import anyio
@@ -31,12 +23,13 @@ from massgen_compat.scripted.scene import read_scene
 from massgen_compat.scripted.script import Cut, Refuse, Stall
 from massgen_compat.turn import (
     CallPiece,
+    Hear,
     HostedToolUsed,
     ReasoningPiece,
     RefusalPiece,
     Reply,
     TextPiece,
-    TurnEvent,
+    TurnPiece,
     TurnRequest,
 )
 
@@ -63,19 +56,26 @@ class ScriptedModel:
         self._model = model
         self._before_token = before_token
 
-    @asynccontextmanager
-    async def stream(self, request: TurnRequest, /) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
-        """Open one turn, as ``ModelClient.stream`` says; failures are those of the script.
+    async def ask(self, request: TurnRequest, hear: Hear, /) -> Reply:
+        """Play one turn, as ``ModelClient.ask`` says; failures are those of the script.
 
-        A refused request raises here, what breaks later raises from the iterator, and a stalled
-        reply waits until the caller cancels it.
+        A stalled reply waits until the caller cancels it.
         """
         planned = self._play(request)
         await anyio.sleep(planned.delay_seconds)
         if isinstance(planned.failure, Refuse) and planned.failure.after_tokens is None:
             raise _error(planned.failure)
-        async with aclosing(self._events(planned, request)) as events:
-            yield events
+        await self._say(planned, request, hear)
+        match planned.failure:
+            case Refuse() as refused:
+                raise _error(refused)
+            case Cut():
+                raise UpstreamMalformed("the scripted connection broke, as the script says")
+            case Stall():
+                await anyio.sleep_forever()
+            case None:
+                pass
+        return self._reply(planned, request)
 
     def _play(self, request: TurnRequest) -> Play:
         scene = read_scene(
@@ -85,27 +85,19 @@ class ScriptedModel:
         seed = hashlib.blake2b(place.encode(errors="replace"), digest_size=12).hexdigest()
         return play(self._script, scene, seed=seed, sent=request.params)
 
-    async def _events(self, planned: Play, request: TurnRequest) -> AsyncGenerator[TurnEvent]:
+    async def _say(self, planned: Play, request: TurnRequest, hear: Hear) -> None:
+        """Token by token, up to where the script lets it fail."""
         limit = None if planned.failure is None else planned.failure.after_tokens
         tokens = 0
         for piece in _pieces(planned, request.params):
             if tokens == limit:
-                break
+                return
             if _is_token(piece):
                 await anyio.sleep(planned.token_delay_seconds)
                 if self._before_token is not None:
                     await self._before_token(request, tokens)
                 tokens += 1
-            yield piece
-        match planned.failure:
-            case None:
-                yield self._reply(planned, request)
-            case Refuse() as refused:
-                raise _error(refused)
-            case Cut():
-                raise UpstreamMalformed("the scripted connection broke, as the script says")
-            case Stall():
-                await anyio.sleep_forever()
+            await hear((piece,))
 
     def _reply(self, planned: Play, request: TurnRequest) -> Reply:
         effort: object = request.params.get("reasoning_effort")
@@ -120,7 +112,7 @@ class ScriptedModel:
         )
 
 
-def _pieces(planned: Play, params: Json) -> Iterator[TurnEvent]:
+def _pieces(planned: Play, params: Json) -> Iterator[TurnPiece]:
     yield from map(ReasoningPiece, text_tokens(planned.reasoning or ""))
     for tool in planned.hosted:
         yield HostedToolUsed(f"{tool}_call")
@@ -134,7 +126,7 @@ def _pieces(planned: Play, params: Json) -> Iterator[TurnEvent]:
             yield CallPiece(index, fragment)
 
 
-def _is_token(piece: TurnEvent) -> bool:
+def _is_token(piece: TurnPiece) -> bool:
     if isinstance(piece, CallPiece):
         return piece.id is None
     return not isinstance(piece, HostedToolUsed)

@@ -13,7 +13,7 @@ from massgen_compat.turn import (
     Reply,
     TextPiece,
     Tool,
-    TurnEvent,
+    TurnPiece,
     TurnRequest,
 )
 from massgen_compat.upstream.chat_calls import CallAssembly
@@ -112,7 +112,7 @@ class Parser:
         """Whether nothing can follow. The end of a stream is ``[DONE]``, or its end."""
         return self._whole
 
-    def feed(self, event: Json) -> list[TurnEvent]:
+    def feed(self, event: Json) -> list[TurnPiece]:
         """The pieces of one chunk. Raises ``UpstreamError`` or ``ContextLengthExceeded``.
 
         Most chunks hold one word: what a chunk lacks costs a lookup, and no call.
@@ -123,7 +123,7 @@ class Parser:
             self._model = string(model) or self._model
         if reported := event.get("usage"):
             self._usage = usage(reported, "prompt", "completion") or self._usage
-        heard: list[TurnEvent] = []
+        heard: list[TurnPiece] = []
         for raw in sequence(event.get("choices")):
             choice = mapping(raw)
             if not (choice.get("index") and count(choice["index"])):
@@ -149,7 +149,7 @@ class Parser:
             items=tuple(self._items(text, refusal)),
         )
 
-    def _hear(self, choice: Json, heard: list[TurnEvent]) -> None:
+    def _hear(self, choice: Json, heard: list[TurnPiece]) -> None:
         """Add what a choice of a chunk, or of a whole reply, says."""
         message = mapping(given) if (given := choice.get("message")) else None
         said = message or mapping(choice.get("delta"))

@@ -26,14 +26,14 @@ from massgen_compat.message import has_many_parts
 from massgen_compat.policies import DEFAULT, Policy
 from massgen_compat.policies.request import Shaped, shape
 from massgen_compat.run import Agent, Api
-from massgen_compat.turn import TurnEvent, TurnRequest
+from massgen_compat.turn import Hear, Reply, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.backends import Endpoint, resolve, takes_cache_key, takes_custom_tools
 from massgen_compat.upstream.failures import failure, retry_after
 from massgen_compat.upstream.freeform import Unwrapper, as_functions
 from massgen_compat.upstream.parameters import unsupported
 from massgen_compat.upstream.reader import ReplyReader
-from massgen_compat.upstream.stream import CLOSE_SECONDS, EventStream, OpenResponse, leave
+from massgen_compat.upstream.stream import CLOSE_SECONDS, OpenResponse, hear_out, leave
 from massgen_compat.upstream.tolerant import mapping
 
 _log: Final = logging.getLogger(__name__)
@@ -78,9 +78,8 @@ class OpenAIModelClient:
         self._told = set[tuple[str, ...]]() if told is None else told
         self._streaming = set[str]() if streaming is None else streaming
 
-    @asynccontextmanager
-    async def stream(self, request: TurnRequest, /) -> AsyncGenerator[AsyncIterator[TurnEvent]]:
-        """Open one model call, as ``ModelClient.stream`` says."""
+    async def ask(self, request: TurnRequest, hear: Hear, /) -> Reply:
+        """Make one model call, as ``ModelClient.ask`` says."""
         unwrapper = None
         custom = [tool.name for tool in request.tools if tool.custom]
         if not takes_custom_tools(self._agent):
@@ -89,9 +88,12 @@ class OpenAIModelClient:
         response, shaped = await self._open(request)
         chunks = response.aiter_bytes()
         try:
-            yield EventStream(chunks, ReplyReader(self._api), shaped, unwrapper=unwrapper)
+            reply = await hear_out(chunks, ReplyReader(self._api), hear, unwrapper=unwrapper)
         finally:
             await leave(response, chunks)
+        if shaped.effort is None and not shaped.dropped:
+            return reply
+        return replace(reply, effort_asked=shaped.effort, dropped=shaped.dropped)
 
     @asynccontextmanager
     async def exchange(
@@ -100,7 +102,7 @@ class OpenAIModelClient:
         """Send a body that somebody else wrote; the bytes of the streamed reply.
 
         Of ``request`` count the headers and the timeouts. Leaving the context aborts the call.
-        Raises as ``ModelClient.stream``, until the reply begins (from then on: ``receive``).
+        Raises as ``ModelClient.ask``, until the reply begins (from then on: ``receive``).
         """
         with self._mapped():
             shaped = self._without_refused_effort(Shaped(body=dict(body), effort=None))

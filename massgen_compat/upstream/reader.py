@@ -8,7 +8,7 @@ from pydantic_core import from_json
 from massgen_compat.errors import UpstreamMalformed
 from massgen_compat.message import Json
 from massgen_compat.run import Api
-from massgen_compat.turn import Reply, TurnEvent
+from massgen_compat.turn import Reply, TurnEvent, TurnPiece
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.sse import MAX_EVENT_BYTES, Payloads
 
@@ -28,7 +28,7 @@ class Parser(Protocol):
         """Whether nothing that matters can follow."""
         ...
 
-    def feed(self, event: Json) -> Iterable[TurnEvent]:
+    def feed(self, event: Json) -> Iterable[TurnPiece]:
         """The pieces of one payload."""
         ...
 

@@ -17,7 +17,7 @@ from massgen_compat.turn import (
     RefusalPiece,
     Reply,
     TextPiece,
-    TurnEvent,
+    TurnPiece,
     TurnRequest,
 )
 from massgen_compat.upstream.backends import BACKENDS
@@ -147,8 +147,8 @@ class Parser:
 
     def __init__(self) -> None:
         self._said: dict[tuple[_Voice, int, int], list[str]] = {}
-        self._written: dict[type[TurnEvent], list[str]] = {}
-        self._paragraph: dict[type[TurnEvent], tuple[int, int]] = {}
+        self._written: dict[type[TurnPiece], list[str]] = {}
+        self._paragraph: dict[type[TurnPiece], tuple[int, int]] = {}
         self._calls: dict[int, _Call] = {}
         self._hosted: set[int] = set()
         self._items: dict[int, Json] = {}
@@ -166,7 +166,7 @@ class Parser:
         """As ``complete``: Responses has an event for its end."""
         return self.complete
 
-    def feed(self, event: Json) -> Iterator[TurnEvent]:
+    def feed(self, event: Json) -> Iterator[TurnPiece]:
         """The pieces of one event. Raises ``UpstreamError`` or ``ContextLengthExceeded``."""
         kind = string(event.get("type"))
         if self.complete:
@@ -238,7 +238,7 @@ class Parser:
 
     def _say(
         self, voice: _Voice, place: int, part: int, text: object, tokens: tuple[Json, ...] = ()
-    ) -> Iterator[TurnEvent]:
+    ) -> Iterator[TurnPiece]:
         words = string(text)
         if not words:
             return
@@ -251,7 +251,7 @@ class Parser:
         self._written.setdefault(piece, []).append(words)
         yield TextPiece(words, tokens) if voice == "text" else piece(words)
 
-    def _start(self, place: int, item: Json) -> Iterator[TurnEvent]:
+    def _start(self, place: int, item: Json) -> Iterator[TurnPiece]:
         kind = string(item.get("type"))
         if kind in CALLS and place not in self._calls:
             index = len(self._calls)
@@ -266,13 +266,13 @@ class Parser:
             self._hosted.add(place)
             yield HostedToolUsed(kind)
 
-    def _argue(self, place: int, fragment: str) -> Iterator[TurnEvent]:
+    def _argue(self, place: int, fragment: str) -> Iterator[TurnPiece]:
         call = self._calls.get(place)
         if call is not None and fragment:
             call.arguments.append(fragment)
             yield CallPiece(call.index, fragment)
 
-    def _finish_item(self, place: int, item: Json) -> Iterator[TurnEvent]:
+    def _finish_item(self, place: int, item: Json) -> Iterator[TurnPiece]:
         self._items[place] = item
         yield from self._start(place, item)
         if place in self._calls:
@@ -289,7 +289,7 @@ class Parser:
                     tokens = () if said else logprobs(part.get("logprobs"))
                     yield from self._say(voice, place, index, rest, tokens)
 
-    def _end(self, response: Json, status: str) -> Iterator[TurnEvent]:
+    def _end(self, response: Json, status: str) -> Iterator[TurnPiece]:
         if status not in {"completed", "incomplete"}:
             raise _failed(response, status)
         if not self._items:

@@ -1,20 +1,18 @@
-"""An open response as the events of a turn, and how it is left.
+"""An open response as pieces and a reply, and how it is left.
 
 The bytes come straight from the SDK's HTTP library, ``httpx`` or ``httpx2`` by version; neither is
 imported, and none of their errors leaves this module.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from itertools import chain
 from typing import Final, Protocol
 
 import anyio
 
 from massgen_compat.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout
-from massgen_compat.policies.request import Shaped
-from massgen_compat.turn import Reply, TurnEvent
+from massgen_compat.turn import Hear, Reply, TurnPiece
 from massgen_compat.upstream.freeform import Unwrapper
 from massgen_compat.upstream.reader import ReplyReader
 
@@ -41,49 +39,46 @@ class OpenResponse(Protocol):
         ...
 
 
-class EventStream(AsyncIterator[TurnEvent]):
-    """The events of one response. A class, because a generator would have to be closed."""
+async def hear_out(
+    chunks: AsyncIterator[bytes],
+    reader: ReplyReader,
+    hear: Hear,
+    *,
+    unwrapper: Unwrapper | None = None,
+) -> Reply:
+    """Read a response to its end and tell its pieces: at once those that came at once.
 
-    def __init__(
-        self,
-        chunks: AsyncIterator[bytes],
-        reader: ReplyReader,
-        request: Shaped,
-        *,
-        unwrapper: Unwrapper | None = None,
-    ) -> None:
-        self._chunks = chunks
-        self._reader = reader
-        self._request = request
-        self._unwrapper = unwrapper
-        self._ready: Iterator[TurnEvent] = iter(())
-
-    async def __anext__(self) -> TurnEvent:
-        while (event := next(self._ready, None)) is None:
-            if self._reader.replied:
-                with anyio.move_on_after(DRAIN_SECONDS):
-                    await _exhaust(self._chunks)
-                raise StopAsyncIteration
-            chunk = await self._receive()
-            heard = self._reader.close() if chunk is None else self._reader.feed(chunk)
-            if self._unwrapper is not None:
-                heard = chain.from_iterable(map(self._unwrapper.feed, heard))
-            self._ready = heard
-        if isinstance(event, Reply):
-            asked = self._request
-            if asked.effort is None and not asked.dropped:
-                return event
-            return replace(event, effort_asked=asked.effort, dropped=asked.dropped)
-        return event
-
-    async def _receive(self) -> bytes | None:
-        """The next bytes, or ``None`` at the end."""
+    Returns its reply. Raises as ``receive`` and ``ReplyReader``, when what came before was told.
+    """
+    reply: Reply | None = None
+    while reply is None:
+        chunk = await _receive(chunks, reader)
+        events = reader.close() if chunk is None else reader.feed(chunk)
+        if unwrapper is not None:
+            events = chain.from_iterable(map(unwrapper.feed, events))
+        pieces: list[TurnPiece] = []
         try:
-            return await receive(self._chunks)
-        except UpstreamError:
-            if self._reader.complete:
-                return None
-            raise
+            for event in events:
+                if isinstance(event, Reply):
+                    reply = event
+                else:
+                    pieces.append(event)
+        finally:
+            if pieces:
+                await hear(pieces)
+    with anyio.move_on_after(DRAIN_SECONDS):
+        await _exhaust(chunks)
+    return reply
+
+
+async def _receive(chunks: AsyncIterator[bytes], reader: ReplyReader) -> bytes | None:
+    """The next bytes, or ``None`` at the end, which may be a break when the reply is there."""
+    try:
+        return await receive(chunks)
+    except UpstreamError:
+        if reader.complete:
+            return None
+        raise
 
 
 async def receive(chunks: AsyncIterator[bytes]) -> bytes | None:

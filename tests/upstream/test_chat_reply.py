@@ -14,7 +14,7 @@ from massgen_compat.turn import (
     RefusalPiece,
     Reply,
     TextPiece,
-    TurnEvent,
+    TurnPiece,
 )
 from massgen_compat.upstream.chat import Parser
 
@@ -33,7 +33,7 @@ def part(arguments: object = None, name: str | None = None, **fields: Any) -> di
     return {**fields, "function": {"name": name, "arguments": arguments}}
 
 
-def read(*chunks: Chunk) -> tuple[list[TurnEvent], Reply]:
+def read(*chunks: Chunk) -> tuple[list[TurnPiece], Reply]:
     parser = Parser()
     pieces = [piece for event in chunks for piece in parser.feed(event)]
     return pieces, parser.finish()
@@ -75,7 +75,7 @@ def test_text_usage_and_model() -> None:
         ({"content": 5, "tool_calls": "x", "reasoning_details": {}}, []),
     ],
 )
-def test_what_a_delta_may_hold(delta: dict[str, Any], expected: list[TurnEvent]) -> None:
+def test_what_a_delta_may_hold(delta: dict[str, Any], expected: list[TurnPiece]) -> None:
     pieces, _ = read(chunk(**delta), chunk("stop"))
     assert pieces == expected
 
@@ -90,11 +90,11 @@ def test_a_refusal_is_replayed() -> None:
 class Calls:
     name: str
     chunks: tuple[Chunk, ...]
-    pieces: list[TurnEvent]
+    pieces: list[TurnPiece]
     ids: tuple[str, ...]
 
 
-ONE_TWO: list[TurnEvent] = [
+ONE_TWO: list[TurnPiece] = [
     CallPiece(0, "{}", id="a", name="f"),
     CallPiece(1, "[]", id="b", name="g"),
 ]

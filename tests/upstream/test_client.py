@@ -1,7 +1,7 @@
 """Calls over a real socket, through the real SDK: what goes out, how it ends, what is shared."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +26,7 @@ from massgen_compat.message import Tool
 from massgen_compat.policies import DEFAULT, Policy, resolve
 from massgen_compat.result import Usage
 from massgen_compat.run import Agent, Api, Backend
-from massgen_compat.turn import Reply, TextPiece, TurnEvent, TurnRequest
+from massgen_compat.turn import Reply, TextPiece, TurnEvent, TurnPiece, TurnRequest
 from massgen_compat.upstream import chat, responses
 from massgen_compat.upstream.client import Connections
 
@@ -63,12 +63,16 @@ async def ask(
 ) -> list[TurnEvent]:
     """All events of a turn; ``hear`` gets each as it comes."""
     heard: list[TurnEvent] = []
+
+    async def told(pieces: Sequence[TurnPiece]) -> None:
+        for piece in pieces:
+            heard.append(piece)
+            hear(piece)
+
     with anyio.fail_after(10):
-        async with connections.connect(agent).stream(turn) as events:
-            async for event in events:
-                heard.append(event)
-                hear(event)
-    return heard
+        reply = await connections.connect(agent).ask(turn, told)
+    hear(reply)
+    return [*heard, reply]
 
 
 def sse(*events: object) -> bytes:
@@ -100,14 +104,15 @@ async def test_a_streamed_reply_arrives_piece_by_piece(serving: Serving, turn: T
     more = anyio.Event()
     async with serving([HELLO, more, sse(chunk({"content": " you"})), END, DONE]) as upstream:
         connections = connecting()
-        with anyio.fail_after(10):
-            async with connections.connect(agent_at(upstream)).stream(turn) as events:
-                assert await anext(events) == TextPiece("Hello")
+
+        def hear(event: TurnEvent) -> None:
+            if event == TextPiece("Hello"):
                 more.set()  # only now may the rest be sent
-                rest = [event async for event in events]
+
+        events = await ask(connections, agent_at(upstream), turn, hear)
         await connections.aclose()
-    assert rest[0] == TextPiece(" you")
-    assert rest[1:] == [
+    assert events[:2] == [TextPiece("Hello"), TextPiece(" you")]
+    assert events[2:] == [
         Reply(
             text="Hello you",
             usage=Usage(prompt_tokens=5, completion_tokens=2),
@@ -348,20 +353,6 @@ async def test_a_request_that_cannot_be_encoded_is_an_error_of_ours(
         await connections.aclose()
 
 
-@pytest.mark.parametrize("read", [True, False])
-async def test_leaving_early_closes_the_connection(
-    serving: Serving, turn: TurnRequest, *, read: bool
-) -> None:
-    async with serving([HELLO, anyio.Event()]) as upstream:
-        connections = connecting()
-        with anyio.fail_after(5):
-            async with connections.connect(agent_at(upstream)).stream(turn) as events:
-                if read:
-                    await anext(events)
-            await upstream.left.wait()
-        await connections.aclose()
-
-
 @pytest.mark.parametrize("script", [[HELLO], []], ids=["reading", "waiting for the head"])
 async def test_cancelling_closes_the_connection(
     serving: Serving, turn: TurnRequest, script: list[bytes]
@@ -382,13 +373,15 @@ async def test_cancelling_closes_the_connection(
         await connections.aclose()
 
 
-async def test_an_error_of_the_listener_is_passed_on_as_it_is(
+async def test_an_error_of_the_listener_is_passed_on_and_closes_the_connection(
     serving: Serving, turn: TurnRequest
 ) -> None:
     async with serving([HELLO, anyio.Event()]) as upstream:
         connections = connecting()
         with pytest.raises(ZeroDivisionError):
             await ask(connections, agent_at(upstream), turn, lambda _: 1 / 0)
+        with anyio.fail_after(5):
+            await upstream.left.wait()
         await connections.aclose()
 
 

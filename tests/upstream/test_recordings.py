@@ -1,7 +1,7 @@
 """Real exchanges, served over a real socket to the real SDK, against a second reading of them."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from massgen_compat.turn import (
     Reply,
     TextPiece,
     TurnEvent,
+    TurnPiece,
     TurnRequest,
 )
 from massgen_compat.upstream.client import Connections
@@ -158,8 +159,13 @@ def heard(events: list[TurnEvent]) -> Expected:
 
 
 async def ask(model: ModelClient, turn: TurnRequest) -> list[TurnEvent]:
-    async with model.stream(turn) as events:
-        return [event async for event in events]
+    heard: list[TurnEvent] = []
+
+    async def hear(pieces: Sequence[TurnPiece]) -> None:
+        heard.extend(pieces)
+
+    heard.append(await model.ask(turn, hear))
+    return heard
 
 
 @pytest.mark.parametrize("path", RECORDINGS or [ABSENT], ids=lambda path: getattr(path, "stem", ""))

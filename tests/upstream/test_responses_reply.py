@@ -23,14 +23,14 @@ from massgen_compat.turn import (
     RefusalPiece,
     Reply,
     TextPiece,
-    TurnEvent,
+    TurnPiece,
 )
 from massgen_compat.upstream.responses import Parser
 
 Event = dict[str, Any]
 
 
-def read(*events: Event) -> tuple[list[TurnEvent], Reply]:
+def read(*events: Event) -> tuple[list[TurnPiece], Reply]:
     parser = Parser()
     pieces = [piece for event in events for piece in parser.feed(event)]
     assert parser.done
