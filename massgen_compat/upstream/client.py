@@ -72,6 +72,7 @@ class OpenAIModelClient:
         self._agent = agent
         self._sdk = sdk
         self._api: Api = api
+        self._url = _url(sdk, api)
         self._policy = policy
         self._cache_key = cache_key
         self._effortless = set[str]() if effortless is None else effortless
@@ -164,7 +165,7 @@ class OpenAIModelClient:
         first = {name: body[name] for name in ("model", "stream", "messages") if name in body}
         post: Any = self._sdk.post
         return await post(
-            "/responses" if self._api == "responses" else "/chat/completions",
+            self._url,
             cast_to=_RESPONSE,
             body={**first, **body},  # in the order in which its methods write it
             options={
@@ -229,6 +230,13 @@ class OpenAIModelClient:
                 return UpstreamUnreachable(
                     "the provider could not be reached; check the network and the backend's URL"
                 )
+
+
+def _url(sdk: AsyncOpenAI, api: Api) -> str:
+    """Where requests go. The SDK joins a path to its own URL anew for each of them; Azure's client
+    needs the path, as it knows by it where the deployment's name belongs."""
+    path = "/responses" if api == "responses" else "/chat/completions"
+    return path if isinstance(sdk, AsyncAzureOpenAI) else str(sdk.base_url).rstrip("/") + path
 
 
 def _timeout(request: TurnRequest, otherwise: Any) -> Any:
