@@ -1,5 +1,5 @@
 """Values from task to task within one event loop: a bounded queue, the bell that it rings, and what
-is told, as an iterator.
+is told, as an iterator; and an alarm.
 
 anyio's memory streams and locks yield to the event loop for every item, and its events take several
 microseconds to make and to wait for: with a task or two between a provider's token and the client,
@@ -10,11 +10,13 @@ something every time goes on without yielding, so what it reads from has to be b
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from math import inf
 from typing import Generic, Protocol, TypeVar, cast
 
 import anyio
 import sniffio
+from anyio.abc import TaskGroup
 
 Item = TypeVar("Item")
 Told_contra = TypeVar("Told_contra", contravariant=True)
@@ -66,6 +68,51 @@ class Bell:
             event = anyio.Event()
             self._events.append(event)
             await event.wait()
+
+
+class Alarm:
+    """Calls ``due`` now, and again after the seconds that it returns, until it is stopped.
+
+    On asyncio it is a timer of the event loop; elsewhere a task in ``tasks``.
+    """
+
+    __slots__ = ("_context", "_due", "_loop", "_sooner", "_stopped", "_timer")
+
+    def __init__(self, due: Callable[[], float], tasks: TaskGroup) -> None:
+        self._due = due
+        self._timer: asyncio.TimerHandle | None = None
+        self._sooner = Bell()
+        self._stopped = False
+        if sniffio.current_async_library() == "asyncio":
+            self._loop = asyncio.get_running_loop()
+            self._context = copy_context()  # in which anyio knows, without a task, where it is
+            self._context.run(sniffio.current_async_library_cvar.set, "asyncio")
+            self._ring()
+        else:
+            tasks.start_soon(self._wait)
+
+    def sooner(self) -> None:
+        """Call it now: it is due sooner than it said."""
+        if self._timer is None:
+            self._sooner.ring()
+        else:
+            self._timer.cancel()
+            self._ring()
+
+    def stop(self) -> None:
+        """Call it no more."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._sooner.ring()
+
+    def _ring(self) -> None:
+        self._timer = self._loop.call_later(self._due(), self._ring, context=self._context)
+
+    async def _wait(self) -> None:
+        while not self._stopped:
+            with anyio.move_on_after(self._due()):
+                await self._sooner.wait()
 
 
 class Channel(Generic[Item]):

@@ -1,9 +1,10 @@
-"""A bounded queue between tasks, on asyncio and trio."""
+"""Queues, bells and alarms, on asyncio and trio."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from massgen_compat.channel import Bell, Channel, Sink, streamed
+from massgen_compat.channel import Alarm, Bell, Channel, Sink, streamed
 
 
 @pytest.mark.anyio
@@ -128,3 +129,48 @@ async def test_a_bell_wakes_all_that_wait_but_those_that_left() -> None:
             await anyio.wait_all_tasks_blocked()
             bell.ring()
     assert sorted(woken) == ["ada", "ben"]
+
+
+@pytest.mark.anyio
+async def test_an_alarm_rings_when_it_said_and_sooner_when_told() -> None:
+    rings, third, fourth = 0, anyio.Event(), anyio.Event()
+
+    def due() -> float:
+        nonlocal rings
+        assert anyio.current_time()  # anyio can be used
+        rings += 1
+        if rings == 3:
+            third.set()
+        elif rings > 3:
+            fourth.set()
+        return 0.001 if rings < 3 else 3600
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            alarm = Alarm(due, tasks)
+            await third.wait()
+            alarm.sooner()
+            await fourth.wait()
+            assert rings == 4
+            alarm.stop()  # or the group would never end on trio
+
+
+@pytest.mark.anyio
+async def test_an_alarm_that_was_stopped_rings_no_more() -> None:
+    rings, rung = 0, anyio.Event()
+
+    def due() -> float:
+        nonlocal rings
+        rings += 1
+        rung.set()
+        return 0
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            alarm = Alarm(due, tasks)
+            await rung.wait()
+            alarm.stop()
+        before = rings
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+    assert rings == before

@@ -156,12 +156,11 @@ class Driver:
         self._signals = Channel[Signal](4 * len(self._team.agents) + 4)
         async with anyio.create_task_group() as tasks:
             self._tasks: TaskGroup = tasks
-            tasks.start_soon(self._clock.keep)
-            await self._apply(self._first)
-            while self._state.stage is not Stage.DONE:
-                calls = self._state.calls
-                await self._apply(step(self._state, await self._signals.receive()), calls)
-            self._clock.stop()
+            with self._clock.kept(tasks):
+                await self._apply(self._first)
+                while self._state.stage is not Stage.DONE:
+                    calls = self._state.calls
+                    await self._apply(step(self._state, await self._signals.receive()), calls)
             self._desks.cancel()
 
     async def _apply(self, transition: Transition, calls: int = 0) -> None:

@@ -6,8 +6,9 @@ from heapq import heappop, heappush
 from time import monotonic
 
 import anyio
+from anyio.abc import TaskGroup
 
-from massgen_compat.channel import Bell
+from massgen_compat.channel import Alarm
 from massgen_compat.errors import UpstreamTimeout
 from massgen_compat.run import Timeouts
 
@@ -52,7 +53,7 @@ class Patience:
 
 
 class Clock:
-    """Knows what of a run is due when; ``keep`` is its one task.
+    """Knows what of a run is due when.
 
     It ends the calls that are silent, or last, for too long, and does what was put off. It never
     sleeps longer than the shortest of the team's ``timeouts``, so it sees in time a call that
@@ -63,11 +64,19 @@ class Clock:
         self._calls: set[Patience] = set()
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
-        self._changed = Bell()
-        self._stopped = False
+        self._alarm: Alarm | None = None
         self._shortest = min(
             timeouts.first_token_seconds, timeouts.between_tokens_seconds, timeouts.turn_seconds
         )
+
+    @contextmanager
+    def kept(self, tasks: TaskGroup) -> Generator[None]:
+        """Watch for as long as the context is open, where it has to in a task of ``tasks``."""
+        self._alarm = Alarm(self._look, tasks)
+        try:
+            yield
+        finally:
+            self._alarm.stop()
 
     @contextmanager
     def over(self, timeouts: Timeouts) -> Generator[Patience]:
@@ -87,27 +96,21 @@ class Clock:
         """Do something after so many seconds."""
         heappush(self._later, (anyio.current_time() + seconds, self._count, act))
         self._count += 1
-        self._changed.ring()
+        if self._alarm is not None and seconds < self._shortest:
+            self._alarm.sooner()
 
-    async def keep(self) -> None:
-        """Watch until stopped, or cancelled."""
-        while not self._stopped:
-            sleep = self._shortest
-            for patience in self._calls:  # each piece moves the end of its call
-                left, _ = patience.nearest()
-                if left > 0:
-                    sleep = min(sleep, left)
-                else:
-                    patience.call.cancel()
-            now = anyio.current_time()
-            while self._later and self._later[0][0] <= now:
-                heappop(self._later)[2]()
-            if self._later:
-                sleep = min(sleep, self._later[0][0] - now)
-            with anyio.move_on_after(sleep):
-                await self._changed.wait()
-
-    def stop(self) -> None:
-        """Nothing is due any more."""
-        self._stopped = True
-        self._changed.ring()
+    def _look(self) -> float:
+        """Do what is due; the seconds to the next time."""
+        sleep = self._shortest
+        for patience in self._calls:  # each piece moves the end of its call
+            left, _ = patience.nearest()
+            if left > 0:
+                sleep = min(sleep, left)
+            else:
+                patience.call.cancel()
+        now = anyio.current_time()
+        while self._later and self._later[0][0] <= now:
+            heappop(self._later)[2]()
+        if self._later:
+            sleep = min(sleep, self._later[0][0] - now)
+        return sleep

@@ -107,9 +107,9 @@ class Drive:
             limit=self._limit,
             standing=self._standing,
         )
-        tasks.start_soon(run.clock.keep)
         try:
-            await self._execute(run)
+            with run.clock.kept(tasks):
+                await self._execute(run)
         except MassGenError as error:
             error.spent = self._ledger.spent or _may_cost(error, asked=self._ledger.asked)
             raise
