@@ -90,7 +90,7 @@ def encode(value: Mapping[str, Any] | str) -> bytes:
     except PydanticSerializationError:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         line = encodable(text).encode()
-    if b"\xe2\x80" in line or b"\xc2\x85" in line:
+    if not line.isascii() and (b"\xe2\x80" in line or b"\xc2\x85" in line):
         line = (
             line.replace(b"\xe2\x80\xa8", b"\\u2028")
             .replace(b"\xe2\x80\xa9", b"\\u2029")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Protocol, cast
 
-from pydantic_core import from_json
+from jiter import from_json
 
 from massgen_compat.errors import UpstreamMalformed
 from massgen_compat.message import Json
