@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.load import crowd, payload
 from benchmarks.loops import run
+from benchmarks.rows import in_process
 from benchmarks.stage import NO_DELAY, Process, staged, started, timed_cpu
 from benchmarks.table import Table
 
@@ -72,13 +73,25 @@ def cpu_per_token(table: Table) -> None:
 
     At a pace tokens come one by one; without delay many share a read and a write.
     """
-    for name, first, every in (("one by one", "0.02", "0.002"), ("without delay", "0", "0")):
-        costs: list[float] = []
-        for tokens in ("50", "550"):
-            with staged(first, every, tokens) as stage:
-                run(crowd(stage.server.port, SINGLE, CLIENTS, runs=2))
-                with timed_cpu(stage.server) as used:
-                    load = run(crowd(stage.server.port, SINGLE, CLIENTS, runs=8))
-                costs.append(used[0] / len(load.timings))
-        each = (costs[1] - costs[0]) / 500 * 1e6
-        table.most(f"CPU of a streamed token, µs, {name}", each, 30, ".0f")
+    alone = (in_process.seconds(550) - in_process.seconds(50)) / 500 * 1e6
+    table.most("CPU of a streamed token, µs, in process, one by one", alone, 30, ".0f")
+    for name, *pace in (("one by one", "0.02", "0.002"), ("without delay", "0", "0")):
+        ours, raw = _of_a_token(*pace)
+        table.most(f"… with its sockets and the SDK, {name}", ours, 30, ".0f")
+        table.tell("… of a proxy of the SDK's bytes", f"{raw:.0f}")
+
+
+def _of_a_token(*pace: str) -> list[float]:
+    """Microseconds: of ours, and of a proxy of the SDK's bytes."""
+    costs: list[list[float]] = [[], []]
+    for tokens in ("50", "550"):
+        with (
+            staged(*pace, tokens) as stage,
+            started("benchmarks.proxy", "bytes", stage.upstream.url) as raw,
+        ):
+            for found, process in zip(costs, (stage.server, raw), strict=True):
+                run(crowd(process.port, SINGLE, CLIENTS, runs=2))
+                with timed_cpu(process) as used:
+                    load = run(crowd(process.port, SINGLE, CLIENTS, runs=8))
+                found.append(used[0] / len(load.timings))
+    return [(long - short) / 500 * 1e6 for short, long in costs]

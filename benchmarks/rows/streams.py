@@ -6,7 +6,7 @@ import time
 from benchmarks.load import Connection, Load, Timing, payload, percentile
 from benchmarks.loops import run
 from benchmarks.processes import raise_file_limit
-from benchmarks.stage import Process, staged
+from benchmarks.stage import Process, staged, started
 from benchmarks.table import Table
 
 STREAMS = 1000
@@ -36,10 +36,16 @@ async def _hold(server: Process, count: int) -> tuple[Load, int]:
 def open_streams(table: Table) -> None:
     """A thousand streams of ten tokens, three seconds apart."""
     raise_file_limit(6 * STREAMS)
-    with staged(*PACE) as stage:
+    with (
+        staged(*PACE) as stage,
+        started("benchmarks.proxy", "bytes", stage.upstream.url) as raw,
+    ):
         few, _ = run(_hold(stage.server, 10))
         load, grown = run(_hold(stage.server, STREAMS))
+        run(_hold(raw, 10))
+        _, floor = run(_hold(raw, STREAMS))
     table.most(f"{STREAMS} open streams: memory of one, KB", grown / STREAMS / 1e3, 60, ".0f")
+    table.tell("… of a proxy of the SDK's bytes", f"{floor / STREAMS / 1e3:.0f}")
     alone, many = percentile(few.delays(), 50), percentile(load.delays(), 50)
     table.most(f"token in → out with {STREAMS} open streams ÷ with 10", many / alone, 2)
     text = f"{alone:.2f} → {many:.2f}, p99 {percentile(load.delays(), 99):.1f}"
