@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -43,19 +44,20 @@ class Process:
 def started(
     module: str, *arguments: str, env: Mapping[str, str] | None = None
 ) -> Generator[Process]:
-    """A module of ours that prints its port."""
+    """A module of ours that prints its port, and its workers, if it has some."""
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **(env or {})},
+        start_new_session=True,
     )
     assert process.stdout is not None
     try:
         port = int(process.stdout.readline())
         yield Process(port, process.pid)
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
 
