@@ -23,7 +23,7 @@ GOODBYE_SECONDS = 1
 COLLECT_AFTER = (20_000, 10, 5)
 """The garbage collector looks less often than by default (700, 10, 10): with a hundred runs open it
 took a seventh of the CPU, to find next to nothing. It looks through everything after a million
-objects, since runs leave cycles behind: with twenty million memory grew by a third in a soak."""
+objects, since runs that fail or are cancelled leave cycles behind."""
 
 
 class Drained(Protocol):

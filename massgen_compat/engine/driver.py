@@ -42,7 +42,7 @@ from massgen_compat.coordination import (
     stop_before,
 )
 from massgen_compat.engine.desks import Desk, Desks
-from massgen_compat.engine.listening import Equipment, Listener
+from massgen_compat.engine.listening import Asides, Equipment, Listener
 from massgen_compat.engine.patience import Clock
 from massgen_compat.engine.presenting import Presenter
 from massgen_compat.errors import (
@@ -52,9 +52,7 @@ from massgen_compat.errors import (
     UpstreamTimeout,
 )
 from massgen_compat.events import (
-    AgentReasoning,
     AgentText,
-    HostedToolCalled,
     RunCompleted,
     RunEvent,
     RunStarted,
@@ -64,11 +62,7 @@ from massgen_compat.meter import Meter
 from massgen_compat.presentation import Presentation
 from massgen_compat.run import RunRequest, Team
 from massgen_compat.turn import (
-    CallPiece,
-    HostedToolUsed,
     Phase,
-    ReasoningPiece,
-    RefusalPiece,
     Reply,
     TextPiece,
     TurnPiece,
@@ -102,13 +96,15 @@ class Driver:
         self._ledger = Ledger(team, equipment.costs)
         self._meter = Meter(team.settings.limits, equipment.costs)
         self._clock = Clock(team.settings.timeouts)
+        self._signals = Channel[Signal](4 * len(team.agents) + 4)
+        self._asides = Asides(self._emit, watched=self._watched)
         listener = Listener(
             equipment.models,
             self._ledger,
             self._meter,
             clock=self._clock,
             emit=self._emit,
-            signal=self._send,
+            signal=self._signals.send,
         )
         self._listen = listener.listen
         self._presentation = Presentation(team, request, lambda: secrets.token_hex(12))
@@ -116,9 +112,9 @@ class Driver:
             request,
             self._presentation,
             listen=self._listen,
-            aside=self._hear_aside,
+            aside=self._asides.hear,
             emit=self._emit,
-            signal=self._send,
+            signal=self._signals.send,
         )
         self._failures: list[MassGenError] = []
         self._ending: Complete | Abort = Abort()
@@ -153,7 +149,6 @@ class Driver:
                 set_up()
 
     async def _coordinate(self) -> None:
-        self._signals = Channel[Signal](4 * len(self._team.agents) + 4)
         async with anyio.create_task_group() as tasks:
             self._tasks: TaskGroup = tasks
             with self._clock.kept(tasks):
@@ -251,32 +246,18 @@ class Driver:
                 if isinstance(piece, TextPiece) and self._watched:
                     await self._emit(AgentText(agent=agent, round=number, text=piece.text))
                 else:
-                    await self._hear_aside(request, piece)
+                    await self._asides.hear(request, piece)
 
         try:
             reply = await self._listen(request, hear)
         except MassGenError as error:
             self._failures.append(error)
-            await self._send(Failed(agent, number, error.brief))
+            await self._signals.send(Failed(agent, number, error.brief))
             return
         decisions = self._desks.read(agent, reply, self._state)
         complete = reply.finish_reason not in {"length", "content_filter"}
-        await self._send(Replied(agent, number, decisions, self._desks[agent].text, complete))
-
-    async def _hear_aside(self, request: TurnRequest, piece: TurnPiece) -> None:
-        match piece:
-            case ReasoningPiece(text) if self._watched:
-                await self._emit(
-                    AgentReasoning(agent=request.agent, round=request.round, text=text)
-                )
-            case HostedToolUsed(kind):
-                await self._emit(
-                    HostedToolCalled(agent=request.agent, round=request.round, tool=kind)
-                )
-            case TextPiece() | ReasoningPiece() | RefusalPiece() | CallPiece():
-                pass
-            case _:
-                assert_never(piece)
+        replied = Replied(agent, number, decisions, self._desks[agent].text, complete)
+        await self._signals.send(replied)
 
     async def _complete(self, source: str) -> None:
         replies: Sequence[Reply] = ()
@@ -300,6 +281,3 @@ class Driver:
         error.agent = next((d.agent for d in self._presentation.drafts if d.agent), None)
         error.spent = True
         return error
-
-    async def _send(self, signal: Signal) -> None:
-        await self._signals.send(signal)

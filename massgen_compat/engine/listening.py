@@ -1,19 +1,38 @@
-"""One model call: heard, counted, and held to the limits of the run."""
+"""One model call: heard, counted, and held to the limits of the run; and what is said aside."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import anyio
 
 from massgen_compat.coordination import LimitReached, Signal
 from massgen_compat.engine.patience import Clock
 from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
-from massgen_compat.events import ParametersDropped, RunEvent, TurnFinished
+from massgen_compat.events import (
+    AgentReasoning,
+    HostedToolCalled,
+    ParametersDropped,
+    RunEvent,
+    TurnFinished,
+)
 from massgen_compat.ledger import Ledger
 from massgen_compat.meter import Call, Cost, Meter
 from massgen_compat.policies import Policy
 from massgen_compat.run import Timeouts
-from massgen_compat.turn import Hear, ModelClient, Phase, Reply, TurnPiece, TurnRequest
+from massgen_compat.turn import (
+    CallPiece,
+    Hear,
+    HostedToolUsed,
+    ModelClient,
+    Phase,
+    ReasoningPiece,
+    RefusalPiece,
+    Reply,
+    TextPiece,
+    TurnPiece,
+    TurnRequest,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +42,27 @@ class Equipment:
     models: Mapping[str, ModelClient]
     policies: Mapping[str, Policy]
     costs: Mapping[str, Cost | None]
+
+
+class Asides:
+    """Tells what models say beside their replies; reasoning only where it is ``watched``."""
+
+    def __init__(self, emit: Callable[[RunEvent], Awaitable[None]], *, watched: bool) -> None:
+        self._emit = emit
+        self._watched = watched
+
+    async def hear(self, request: TurnRequest, piece: TurnPiece) -> None:
+        """A piece of the turn that is told nowhere else."""
+        agent, number = request.agent, request.round
+        match piece:
+            case ReasoningPiece(text) if self._watched:
+                await self._emit(AgentReasoning(agent=agent, round=number, text=text))
+            case HostedToolUsed(kind):
+                await self._emit(HostedToolCalled(agent=agent, round=number, tool=kind))
+            case TextPiece() | ReasoningPiece() | RefusalPiece() | CallPiece():
+                pass
+            case _:
+                assert_never(piece)
 
 
 class Listener:

@@ -77,6 +77,8 @@ class Clock:
             yield
         finally:
             self._alarm.stop()
+            self._alarm = None
+            self._later.clear()  # else it would hold whom it calls, who holds it
 
     @contextmanager
     def over(self, timeouts: Timeouts) -> Generator[Patience]:
