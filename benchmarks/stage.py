@@ -36,8 +36,15 @@ class Process:
 
     def resident(self) -> int:
         """Resident memory in bytes."""
+        return self._memory("VmRSS")
+
+    def peak(self) -> int:
+        """The most that it ever had of it."""
+        return self._memory("VmHWM")
+
+    def _memory(self, name: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line) * 1024
+        return next(int(line.split()[1]) for line in status.splitlines() if name in line) * 1024
 
 
 @contextlib.contextmanager

@@ -44,12 +44,12 @@ def _grow(table: Table, what: str, sizes: Sequence[int], request: Callable[[int]
     memory: list[Point] = []
     for size in sizes:
         with staged(*NO_DELAY) as stage:
-            run(crowd(stage.server.port, payload("trio"), 2, runs=10))
-            idle = stage.server.resident()
+            run(crowd(stage.server.port, payload("trio"), AT_ONCE, runs=5))
+            idle = stage.server.peak()
             with timed_cpu(stage.server) as used:
                 run(crowd(stage.server.port, request(size), AT_ONCE, runs=RUNS // AT_ONCE))
             cpu.append((size, used[0] / RUNS * 1e3))
-            memory.append((size, max(0, stage.server.resident() - idle) / AT_ONCE / 1e6))
+            memory.append((size, max(0, stage.server.peak() - idle) / AT_ONCE / 1e6))
     table.curve(f"CPU of a run, ms, by {what}", cpu)
     table.curve(f"memory of a run, MB, by {what}", memory)
     scale = " → ".join(map(str, sizes))
