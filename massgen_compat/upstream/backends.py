@@ -209,6 +209,11 @@ def _base_url(backend: Backend, row: BackendType, env: Mapping[str, str]) -> str
             f"the base_url of backend type {row.type!r} is not a URL that starts with "
             "http:// or https://"
         )
+    if "?" in url or "#" in url:
+        raise ConfigError(
+            f"the base_url of backend type {row.type!r} has a query or a fragment (`?` or `#`), "
+            "where requests would go astray: leave it out; Azure's version is `api_version:`"
+        )
     return url.rstrip("/")
 
 

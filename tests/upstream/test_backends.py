@@ -142,6 +142,9 @@ FAULTS = (
     Fault(Backend(type="poe", api_key="k"), ("set `base_url:`",)),
     Fault(Backend(type="vllm", base_url="localhost:8000"), ("http://",)),
     Fault(Backend(type="vllm", base_url="https://["), ("http://",)),
+    Fault(Backend(type="vllm", base_url="http://gpu/v1?a=1"), ("`?`", "leave it out")),
+    Fault(Backend(type="vllm", base_url="http://gpu/v1#a"), ("`#`", "leave it out")),
+    Fault(Backend(type="azure_openai", base_url=f"{AZURE}?api-version=1"), ("`api_version:`",)),
     Fault(Backend(type="claude_code"), ("'claude_code'", "chatcompletion")),
 )  # fmt: skip
 
