@@ -107,7 +107,9 @@ class Alarm:
         self._sooner.ring()
 
     def _ring(self) -> None:
-        self._timer = self._loop.call_later(self._due(), self._ring, context=self._context)
+        seconds = self._due()
+        if not self._stopped:
+            self._timer = self._loop.call_later(seconds, self._ring, context=self._context)
 
     async def _wait(self) -> None:
         while not self._stopped:

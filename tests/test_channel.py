@@ -156,6 +156,29 @@ async def test_an_alarm_rings_when_it_said_and_sooner_when_told() -> None:
 
 
 @pytest.mark.anyio
+async def test_an_alarm_can_be_stopped_while_it_rings() -> None:
+    alarms: list[Alarm] = []
+    rings, rung = 0, anyio.Event()
+
+    def due() -> float:
+        nonlocal rings
+        rings += 1
+        if alarms:
+            alarms[0].stop()
+            rung.set()
+        return 0
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            alarms.append(Alarm(due, tasks))
+            await rung.wait()
+        before = rings
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+    assert rings == before
+
+
+@pytest.mark.anyio
 async def test_an_alarm_that_was_stopped_rings_no_more() -> None:
     rings, rung = 0, anyio.Event()
 
