@@ -1,15 +1,14 @@
 """Real exchanges, served over a real socket to the real SDK, against a second reading of them."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-import yaml
 
 from massgen_compat.errors import UpstreamRejected
 from massgen_compat.message import ToolCall
@@ -26,13 +25,20 @@ from massgen_compat.turn import (
     TurnRequest,
 )
 from massgen_compat.upstream.client import Connections
+from tests.exchanges import read_exchanges, recorded_files
 
 pytestmark = pytest.mark.anyio
 
-RECORDINGS = sorted((Path(__file__).parents[3] / "shared/recordings").glob("*.yaml"))
 ABSENT = pytest.param(None, marks=pytest.mark.skip(reason="../shared/recordings is not here"))
 
 Serving = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+ENDS = {"response.completed", "response.incomplete"}
+CUT_BY = {"max_output_tokens": "length", "content_filter": "content_filter"}
+HOSTED = {"web_search_call", "tool_search_call"}
+"""Calls of tools that the provider runs itself. ``tool_search_output`` is what such a call found,
+and no call of its own."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +54,6 @@ class Expected:
     hosted: int = 0
 
 
-def exchanges(path: Path) -> Iterator[tuple[str, int, str, str]]:
-    """URL, status, content type and body of each recorded response."""
-    loaded: dict[str, Any] = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)
-    for exchange in loaded["interactions"]:
-        response = exchange["response"]
-        headers = {name.lower(): values for name, values in response["headers"].items()}
-        kind = headers.get("content-type", [""])[0]
-        body: str | bytes = response["body"]["string"]
-        shown = body if isinstance(body, str) else body.decode()
-        yield exchange["request"]["uri"], response["status"]["code"], kind, shown
-
-
 def payloads(body: str) -> list[dict[str, Any]]:
     lines = (line[5:].strip() for line in body.splitlines() if line.startswith("data:"))
     return [json.loads(line) for line in lines if line != "[DONE]"]
@@ -71,7 +65,7 @@ def read_responses(body: str) -> Expected:
         items = response["output"]
     else:
         events = payloads(body)
-        response = next(e["response"] for e in events if e["type"] == "response.completed")
+        response = next(e["response"] for e in events if e["type"] in ENDS)
         items = [e["item"] for e in events if e["type"] == "response.output_item.done"]
     texts = [
         "".join(part["text"] for part in item["content"])
@@ -84,11 +78,13 @@ def read_responses(body: str) -> Expected:
         if item["type"] == "function_call"
     )
     finish = "tool_calls" if calls else "stop"
+    if response["status"] == "incomplete":  # a call that was cut is told, as Chat Completions does
+        finish = CUT_BY[response["incomplete_details"]["reason"]]
     usage = response["usage"]
     return Expected(
         text="\n\n".join(texts),
         calls=calls,
-        finish="length" if response["status"] == "incomplete" else finish,
+        finish=finish,
         usage=(
             usage["input_tokens"],
             usage["output_tokens"],
@@ -97,7 +93,7 @@ def read_responses(body: str) -> Expected:
         ),
         model=response["model"],
         effort=response["reasoning"]["effort"],
-        hosted=sum(item["type"] == "web_search_call" for item in items),
+        hosted=sum(item["type"] in HOSTED for item in items),
     )
 
 
@@ -168,23 +164,27 @@ async def ask(model: ModelClient, turn: TurnRequest) -> list[TurnEvent]:
     return heard
 
 
-@pytest.mark.parametrize("path", RECORDINGS or [ABSENT], ids=lambda path: getattr(path, "stem", ""))
+@pytest.mark.parametrize(
+    "path", recorded_files() or [ABSENT], ids=lambda path: getattr(path, "stem", "")
+)
 async def test_a_recorded_reply_is_read_as_it_was_meant(
     serving: Serving, turn: TurnRequest, path: Path
 ) -> None:
-    for url, status, kind, body in exchanges(path):
-        api = "responses" if url.endswith("/responses") else "chat"
-        headers = {"content-type": kind} if kind else {}
-        async with serving([(status, headers, body.encode())]) as upstream:
+    for exchange in read_exchanges(path):
+        api = "responses" if exchange.responses else "chat"
+        headers = {"content-type": exchange.content_type} if exchange.content_type else {}
+        answer = (exchange.status, headers, exchange.body.encode())
+        async with serving([answer]) as upstream:
             backend = Backend(base_url=upstream.url, api_key="k", api=api)
-            connections = Connections({}, max_retries=0)
-            model = connections.connect(Agent("a", model="m", backend=backend))
-            with anyio.fail_after(10):
-                if status == 200:
-                    found = heard(await ask(model, turn))
-                    assert found == (read_responses if api == "responses" else read_chat)(body)
-                else:
-                    with pytest.raises(UpstreamRejected) as caught:
-                        await ask(model, turn)
-                    assert json.loads(body)["error"]["message"] in caught.value.message
-            await connections.aclose()
+            async with aclosing(Connections({}, max_retries=0)) as connections:
+                model = connections.connect(Agent("a", model="m", backend=backend))
+                with anyio.fail_after(10):
+                    if exchange.status == 200:
+                        found = heard(await ask(model, turn))
+                        read = read_responses if exchange.responses else read_chat
+                        assert found == read(exchange.body)
+                    else:
+                        with pytest.raises(UpstreamRejected) as caught:
+                            await ask(model, turn)
+                        told = json.loads(exchange.body)["error"]["message"]
+                        assert told in caught.value.message
