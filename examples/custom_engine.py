@@ -13,7 +13,15 @@ import anyio
 from massgen_compat import Agent, Backend, MassGen, RunRequest, ScriptedModel, Team
 from massgen_compat.channel import Sink
 from massgen_compat.errors import UpstreamError
-from massgen_compat.events import MessageText, RunCompleted, RunEvent, RunStarted, WinnerChosen
+from massgen_compat.events import (
+    AgentText,
+    Detail,
+    MessageText,
+    RunCompleted,
+    RunEvent,
+    RunStarted,
+    WinnerChosen,
+)
 from massgen_compat.result import AgentUsage, Answer, FinalMessage, RunResult
 from massgen_compat.turn import Phase, Reply, TurnPiece, TurnRequest
 
@@ -22,12 +30,21 @@ class Longest:
     """Asks all agents at the same time; the longest answer is the message."""
 
     async def run(
-        self, team: Team, request: RunRequest, events: Sink[RunEvent], *, run_id: str
+        self,
+        team: Team,
+        request: RunRequest,
+        events: Sink[RunEvent],
+        *,
+        run_id: str,
+        detail: Detail,
     ) -> None:
         """Execute a run to its end (see ``massgen_compat.engine.Engine``)."""
         agents = tuple(agent.id for agent in team.agents)
         await events.send(RunStarted(run_id=run_id, team=team.name, agents=agents))
         replies = await ask_all(team, request)
+        if detail == "full":  # a client's `trace: full`, or an observer that wants it
+            for agent, reply in replies.items():
+                await events.send(AgentText(agent=agent, round=1, text=reply.text))
         winner = max(replies, key=lambda agent: len(replies[agent].text))
         await events.send(WinnerChosen(winner=winner, votes=(), limited_by=None))
         await events.send(MessageText(text=replies[winner].text))

@@ -34,7 +34,7 @@ async def main() -> None:
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(recorded))
     observe = OpenTelemetry(tracer_provider=provider)
-    async with MassGen.from_yaml(SCRIPTED, observe=observe) as massgen:
+    async with MassGen.from_yaml(SCRIPTED, observe=[observe]) as massgen:
         question = [{"role": "user", "content": "Why is the sky blue?"}]
         await massgen.chat({"model": "team", "messages": question})
     show(list(recorded.get_finished_spans()))

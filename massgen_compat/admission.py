@@ -19,13 +19,13 @@ from massgen_compat.upstream.parameters import unsupported
 _Number = TypeVar("_Number", int, float, int | None, float | None)
 
 
-def admit(team: Team, request: RunRequest, costs: Mapping[str, Cost | None] | None = None) -> None:
+def admit(team: Team, request: RunRequest, costs: Mapping[str, Cost | None]) -> None:
     """Raise ``InvalidRequest`` for what an agent's backend would refuse, or worse, ignore.
 
     Custom tools have to fit every agent; of the agents that answer, one has to take each part.
     ``costs`` are by agent, see ``check_cost``.
     """
-    check_cost(team, costs or {})
+    check_cost(team, costs)
     if team.settings.engine == "massgen":
         _check_massgen(request)
         return

@@ -1,20 +1,14 @@
-"""``MassGen``: the object that users build. Chat payloads in, completions or chunks out.
+"""``MassGen``: the object that users build. Payloads in; completions, chunks or events out.
 
-Here, and in ``asgi``, the protocol and the engine meet; neither knows the other.
+A request goes one way: ``parse`` (its wire), ``admit`` (the catalogue, once), ``execute`` (the
+engine). Here, and in the server, protocol and engine meet; neither knows the other.
 """
 
 import logging
 import os
 import secrets
 import time
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,22 +19,22 @@ from typing import Any, Self
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from massgen_compat.admission import admit, escalating, narrowed, unhonoured
-from massgen_compat.background import BackgroundRule, rules_with
+from massgen_compat.catalogue import Admitted, AdmittedRun, Catalogue
 from massgen_compat.channel import Channel, Sink, streamed
 from massgen_compat.engine import Engine, LocalEngine
 from massgen_compat.engines import Engines, massgen_teams, with_engine
-from massgen_compat.errors import ConfigError, ModelNotFound
-from massgen_compat.events import RunEvent
+from massgen_compat.errors import ConfigError
+from massgen_compat.events import Detail, RunEvent
 from massgen_compat.observing import Observer, observed
 from massgen_compat.policies import POLICIES, Policy, named
 from massgen_compat.policies import resolve as resolve_policy
 from massgen_compat.prices import Costs, check_prices
-from massgen_compat.protocol.background import matching_rule
-from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
+from massgen_compat.protocol.answer import Answer, AnswerSink, Rendering, WireEvent
+from massgen_compat.protocol.chat import ChatRequest, parse
 from massgen_compat.protocol.parameters import UnknownParams
+from massgen_compat.protocol.parsed import ParsedRequest
 from massgen_compat.run import Agent, EngineName, RunRequest, Team
-from massgen_compat.served import background_teams, by_name, check_backends
+from massgen_compat.served import check_backends
 from massgen_compat.turn import ModelClient
 from massgen_compat.upstream.backends import BACKENDS, base_url, takes_cache_key
 from massgen_compat.upstream.client import Connections
@@ -49,19 +43,6 @@ logger = logging.getLogger("massgen_compat")
 
 DEFAULT_TEAM = Team("massgen", [Agent("agent1", model="gpt-5.2"), Agent("agent2", model="gpt-5.2")])
 """What is served without a config: two ``gpt-5.2`` agents, as MassGen's own default."""
-
-
-class _Rendered:
-    """What happens in a run, told on as chunks in the shape of the wire."""
-
-    def __init__(self, chunks: Sink[dict[str, Any]], renderer: Renderer) -> None:
-        self.widen = chunks.widen
-        self._send = chunks.send
-        self._render = renderer.feed
-
-    async def send(self, event: RunEvent, /) -> None:
-        for chunk in self._render(event):
-            await self._send(chunk)
 
 
 class MassGen:
@@ -75,8 +56,8 @@ class MassGen:
     way to an agent's model, ``engine`` all of the execution; as a name, ``local`` or ``massgen``,
     it overrides the teams' own choice of engine. ``unknown_params``: whether parameters
     that the API does not have are named in a header (``warn``), left out without a word
-    (``ignore``) or refused (``reject``). ``observe`` is told every event of every run
-    (``observing``).
+    (``ignore``) or refused (``reject``). ``observe``: who is told what happens in every run, each
+    in the detail that it wants.
 
     Raises ``ConfigError`` for two teams of one name, an unknown backend, policy or background
     agent, a missing key, and for ``max_cost`` without a price for every agent's model. Known prices
@@ -92,47 +73,53 @@ class MassGen:
         connect: Callable[[Agent], ModelClient] | None = None,
         engine: Engine | EngineName | None = None,
         unknown_params: UnknownParams = "warn",
-        observe: Observer | None = None,
+        observe: Sequence[Observer] = (),
     ) -> None:
         self._unknown_params: UnknownParams = unknown_params
-        self._observe = observe
+        self._observers = tuple(observe)
         environment = os.environ if env is None else env
         self._policies = tuple(policies)
         self._policy_found: dict[Agent, Policy] = {}
         self._connections = Connections(environment, policy_of=self.policy_of)
         own_engine = None if isinstance(engine, str) else engine
         named_engine = engine if isinstance(engine, str) else None
-        stated_only = connect is not None or own_engine is not None
-        self._env = None if stated_only else environment
-        self._costs = Costs(self._env)
-        self._teams = by_name(with_engine(teams or (DEFAULT_TEAM,), named_engine))
-        self._engines = Engines(
-            own_engine or LocalEngine(connect or self._connect, self.policy_of, self._costs.of)
+        known = None if connect is not None or own_engine is not None else environment
+        costs = Costs(known)
+        served = with_engine(teams or (DEFAULT_TEAM,), named_engine)
+        self._catalogue = Catalogue(
+            served,
+            engines=self._engines(served, environment, connect, own_engine, costs),
+            costs=costs,
+            takes_cache_key=partial(_takes_cache_key, env=known),
         )
-        self._background = background_teams(self._teams.values())
-        for team in self._teams.values():
+        for team in self.teams.values():
             for agent in team.agents:
                 self.policy_of(agent)
-        if connect is None and own_engine is None:
-            for team in self._teams.values():
+            if known is not None:
                 check_backends(team, environment)
-        if own_engine is None and massgen_teams(
-            tuple(self._teams.values()),
-            self.policy_of,
-            environment,
-            replaced_models=connect is not None,
-        ):
-            # It is imported for those who use it: that takes seconds.
-            from massgen_compat.massgen_engine.engine import MassGenEngine  # noqa: PLC0415
+            check_prices(team, costs.of_team(team))
 
-            self._engines = Engines(
-                LocalEngine(self._connect, self.policy_of, self._costs.of),
-                MassGenEngine(
-                    self._connections.connect, self.policy_of, self._costs.of, env=environment
-                ),
-            )
-        for team in self._teams.values():
-            check_prices(team, self._costs.of_team(team))
+    def _engines(
+        self,
+        teams: Sequence[Team],
+        env: Mapping[str, str],
+        connect: Callable[[Agent], ModelClient] | None,
+        own: Engine | None,
+        costs: Costs,
+    ) -> Engines:
+        """The engines that the teams need; MassGen's is imported only for those who use it."""
+        local = own or LocalEngine(connect or self._connect, self.policy_of, costs.of)
+        if own is not None or not massgen_teams(
+            teams, self.policy_of, env, replaced_models=connect is not None
+        ):
+            return Engines(local)
+        from massgen_compat.massgen_engine.engine import (  # noqa: PLC0415 - takes seconds
+            MassGenEngine,
+        )
+
+        return Engines(
+            local, MassGenEngine(self._connections.connect, self.policy_of, costs.of, env=env)
+        )
 
     @classmethod
     def from_yaml(
@@ -143,7 +130,7 @@ class MassGen:
         connect: Callable[[Agent], ModelClient] | None = None,
         engine: Engine | EngineName | None = None,
         unknown_params: UnknownParams = "warn",
-        observe: Observer | None = None,
+        observe: Sequence[Observer] = (),
     ) -> Self:
         """The teams of MassGen's own YAML files, each under ``massgen_compat.model`` or its stem.
 
@@ -167,13 +154,11 @@ class MassGen:
     @property
     def teams(self) -> Mapping[str, Team]:
         """The teams by the model names that clients use, ``NAME-single`` included."""
-        return self._teams
+        return self._catalogue.teams
 
     def team(self, model: str) -> Team:
         """The team behind a model name; raises ``ModelNotFound``."""
-        if model not in self._teams:
-            raise ModelNotFound(model, self._teams)
-        return self._teams[model]
+        return self._catalogue.team(model)
 
     def policy_of(self, agent: Agent) -> Policy:
         """The model policy that the agent is under; raises ``ConfigError`` for an unknown name."""
@@ -192,17 +177,15 @@ class MassGen:
             )
         return policy
 
-    def parse(self, payload: object) -> ChatRequest:
-        """The request that a Chat Completions payload stands for; raises ``InvalidRequest``."""
-        return parse(payload, unknown_params=self._unknown_params)
-
     async def chat(self, payload: Mapping[str, Any]) -> ChatCompletion:
         """Answer a Chat Completions payload.
 
         Raises ``InvalidRequest`` for a payload that cannot be honoured and another
         ``MassGenError`` for a run that failed.
         """
-        return ChatCompletion.model_validate(await self.complete(self.parse(payload)))
+        events = Channel[WireEvent](inf)
+        await self._answer(replace(self.parse(payload), stream=False), events)
+        return ChatCompletion.model_validate_json(events.held()[-1].data)
 
     @asynccontextmanager
     async def chat_stream(
@@ -212,8 +195,9 @@ class MassGen:
 
         Raises what ``chat`` raises, at the start or while iterating.
         """
-        async with self.chunks(replace(self.parse(payload), stream=True)) as chunks:
-            yield _Typed(chunks)
+        request = replace(self.parse(payload), stream=True)
+        async with streamed(partial(self._answer, request)) as events:
+            yield _Typed(events)
 
     def stream(self, request: RunRequest) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
         """Open a run and follow its events; leaving the context ends it.
@@ -221,84 +205,46 @@ class MassGen:
         Raises ``InvalidRequest`` (of an unknown team: ``ModelNotFound``), or another
         ``MassGenError`` while iterating.
         """
-        return streamed(self._run(self.team(request.team), request))
+        return streamed(partial(self._run, self._catalogue.admit_run(request)))
 
-    def admit(self, request: ChatRequest) -> ChatRequest:
-        """The request as its team will answer it, found out before anything is spent.
+    def parse(self, payload: object) -> ChatRequest:
+        """The request that a Chat Completions payload stands for; raises ``InvalidRequest``."""
+        return parse(payload, unknown_params=self._unknown_params)
 
-        It names the parameters that an agent has no place for, and the rule by which one agent
-        answers alone. Raises ``InvalidRequest`` for what the team cannot do; of an unknown team:
+    def admit(self, request: ParsedRequest[Rendering]) -> Admitted:
+        """The request as it will be answered, found out before anything is spent.
+
+        Raises ``InvalidRequest`` for what the team that answers cannot do; of an unknown team:
         ``ModelNotFound``.
         """
-        own = self.team(request.run.team)
-        team = narrowed(own, request.run.narrowing)
-        admit(team, request.run, self._costs.of_team(team))
-        lost = unhonoured(team, request.run)
-        if request.run.cache_key is not None and not any(map(self._keyed, team.agents)):
-            lost += ("prompt_cache_key",)
-        rule = self.background_rule(request)
-        return replace(
-            request,
-            run=replace(request.run, trace=request.run.trace or own.settings.trace),
-            ignored=tuple(dict.fromkeys((*request.ignored, *lost))),
-            background=rule and rule.name,
-            admitted=True,
-        )
-
-    def background_rule(self, request: ChatRequest) -> BackgroundRule | None:
-        """The rule by which one agent of the team answers the request alone, if there is one.
-
-        Raises ``ModelNotFound``.
-        """
-        team = self.team(request.run.team)
-        if team.name not in self._background:
-            return None
-        return matching_rule(request, rules_with(team.settings.background_rules))
-
-    async def answer(
-        self,
-        request: ChatRequest,
-        listener: Callable[[Renderer], Sink[RunEvent]],
-    ) -> None:
-        """Answer a parsed request, in this task. The ``listener`` is made with what renders the
-        answer, and is told the events of the run. Raises what ``chat`` raises.
-        """
-        if not request.admitted:
-            request = self.admit(request)
-        team = self.team(request.run.team)
-        if request.background:
-            alone = request.run.narrowing.limits_only()
-            request = replace(request, run=replace(request.run, narrowing=alone))
-            team = self._background[team.name]
+        admitted = self._catalogue.admit(request)
+        if admitted.background is not None:
+            agent = admitted.run.team.agents[0].id
             logger.info(
                 "background request to %s: %s, by agent %s",
-                team.name,
-                request.background,
-                team.agents[0].id,
+                admitted.run.team.name,
+                admitted.background,
+                agent,
             )
-        renderer = Renderer(
-            request, id=f"chatcmpl-{secrets.token_hex(15)}", created=int(time.time())
+        return admitted
+
+    def open_answer(self, admitted: Admitted) -> Answer:
+        """A new answer to the request, for its run to be told to."""
+        return admitted.rendering.answer(
+            admitted.run.request,
+            stream=admitted.stream,
+            background=admitted.background,
+            unique=secrets.token_hex(15),
+            created=int(time.time()),
         )
-        await self._run(team, request.run)(listener(renderer))
 
-    def chunks(
-        self, request: ChatRequest
-    ) -> AbstractAsyncContextManager[AsyncIterator[dict[str, Any]]]:
-        """A parsed request as chunks in the shape of the wire; leaving the context ends the run.
+    async def execute(self, admitted: Admitted, events: Sink[RunEvent]) -> None:
+        """Execute the run of a request, in this task; ``events`` are told what happens in it.
 
-        Raises what ``chat`` raises while iterating.
+        Raises the ``MassGenError`` that the run failed with, in the terms of the request's body.
         """
-
-        def tell(chunks: Sink[dict[str, Any]]) -> Awaitable[None]:
-            return self.answer(request, partial(_Rendered, chunks))
-
-        return streamed(tell)
-
-    async def complete(self, request: ChatRequest) -> dict[str, Any]:
-        """A parsed request as a completion in the shape of the wire: the fold of its chunks."""
-        chunks = Channel[dict[str, Any]](inf)
-        await self.answer(replace(request, stream=False), partial(_Rendered, chunks))
-        return fold(chunks.held())
+        with admitted.places.named_in_errors():
+            await self._run(admitted.run, events)
 
     async def aclose(self) -> None:
         """Close the connections to the providers. Runs that are open fail."""
@@ -315,23 +261,18 @@ class MassGen:
     ) -> None:
         await self.aclose()
 
-    def _run(self, team: Team, request: RunRequest) -> Callable[[Sink[RunEvent]], Awaitable[None]]:
-        """What executes the request's run. Raises ``InvalidRequest``."""
-        team = escalating(narrowed(team, request.narrowing), request)
-        admit(team, request, self._costs.of_team(team))
-        engine, run_id = self._engines.of(team), f"run_{secrets.token_hex(12)}"
+    async def _answer(self, request: ChatRequest, events: Sink[WireEvent]) -> None:
+        admitted = self.admit(request)
+        answer = self.open_answer(admitted)
+        await self.execute(admitted, AnswerSink(answer, events))
 
-        def run(events: Sink[RunEvent]) -> Awaitable[None]:
-            return engine.run(team, request, events, run_id=run_id)
+    async def _run(self, run: AdmittedRun, events: Sink[RunEvent]) -> None:
+        run_id = f"run_{secrets.token_hex(12)}"
 
-        observe = self._observe
-        return (lambda events: observed(observe, team, request, events, run)) if observe else run
+        async def executed(events: Sink[RunEvent], detail: Detail) -> None:
+            await run.engine.run(run.team, run.request, events, run_id=run_id, detail=detail)
 
-    def _keyed(self, agent: Agent) -> bool:
-        """Whether the agent's requests carry a key for its provider's prompt cache."""
-        if self._env is None or agent.backend.type not in BACKENDS:
-            return False
-        return takes_cache_key(agent, base_url(agent.backend, self._env))
+        await observed(self._observers, run.team, run.request, events, executed)
 
     def _connect(self, agent: Agent) -> ModelClient:
         if agent.backend.type == "scripted":
@@ -342,8 +283,15 @@ class MassGen:
 
 
 class _Typed(AsyncIterator[ChatCompletionChunk]):
-    def __init__(self, chunks: AsyncIterator[dict[str, Any]]) -> None:
-        self._chunks = chunks
+    def __init__(self, events: AsyncIterator[WireEvent]) -> None:
+        self._events = events
 
     async def __anext__(self) -> ChatCompletionChunk:
-        return ChatCompletionChunk.model_validate(await anext(self._chunks))
+        return ChatCompletionChunk.model_validate_json((await anext(self._events)).data)
+
+
+def _takes_cache_key(agent: Agent, env: Mapping[str, str] | None) -> bool:
+    """Whether the agent's requests carry a key for its provider's prompt cache."""
+    if env is None or agent.backend.type not in BACKENDS:
+        return False
+    return takes_cache_key(agent, base_url(agent.backend, env))

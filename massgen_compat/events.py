@@ -1,16 +1,24 @@
-"""What happens during a run, as it happens: a closed union of frozen events.
+"""What happens during a run, as it happens: a closed union of frozen events, and their JSON form.
 
 A consumer matches on the class (or on ``type``) and ends in ``assert_never``. New event types may
 appear in minor releases. A run ends with exactly one ``RunCompleted``, or its iterator raises a
 ``MassGenError``. No I/O here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from massgen_compat.message import Json
 from massgen_compat.result import RunResult, Usage
 from massgen_compat.turn import Phase
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Detail: TypeAlias = Literal["status", "full"]
+"""How much is told: only with ``full`` there are ``AgentText`` and ``AgentReasoning``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +66,7 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentText:
-    """A piece of what an agent writes in a draft or an evaluation (``trace: full`` only)."""
+    """A piece of what an agent writes in a draft or an evaluation (detail ``full`` only)."""
 
     type: Literal["agent_text"] = "agent_text"
     agent: str
@@ -68,7 +76,7 @@ class AgentText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentReasoning:
-    """A piece of a model's visible reasoning, in any turn (``trace: full`` only)."""
+    """A piece of a model's visible reasoning, in any turn (detail ``full`` only)."""
 
     type: Literal["agent_reasoning"] = "agent_reasoning"
     agent: str
@@ -296,3 +304,31 @@ RunEvent: TypeAlias = (
     | MessageToolCall
     | RunCompleted
 )
+
+
+def to_json(event: RunEvent, *, run_id: str, time: float) -> dict[str, Any]:
+    """The event as a JSON object, to be kept, sent or read by another program.
+
+    It has the event's own fields under their names (tuples are arrays, ``None`` is ``null``), its
+    ``type``, the ``run_id``, and ``time``, in seconds since 1970 (UTC). Fields are never renamed or
+    removed in a minor release; there may be new ones.
+    """
+    told: dict[str, Any] = _adapter().dump_python(event, mode="json")
+    return {"type": told["type"], "run_id": run_id, "time": time, **told}
+
+
+def from_json(data: Mapping[str, Any]) -> RunEvent:
+    """The event that ``to_json`` has written; members that this version does not know are left out.
+
+    Raises ``ValueError`` for a type that this version does not know, and for fields that are
+    missing or wrong.
+    """
+    return _adapter().validate_python(data)
+
+
+@cache
+def _adapter() -> "TypeAdapter[RunEvent]":
+    """Made where it is needed: a program that builds a team does not wait for pydantic."""
+    from pydantic import Field, TypeAdapter  # noqa: PLC0415
+
+    return TypeAdapter(Annotated[RunEvent, Field(discriminator="type")])

@@ -1,4 +1,4 @@
-"""What a server does with a request before a run: the way from bytes to a ``ChatRequest``.
+"""What a server does with a request before a run: the way from bytes to an ``Admitted``.
 
 A body of a megabyte takes up to seconds to check, and a schema of a few kilobytes half a second.
 Such bodies are read beside the event loop.
@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from massgen_compat.aside import aside
+from massgen_compat.catalogue import Admitted
 from massgen_compat.client import MassGen
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.protocol import body
-from massgen_compat.protocol.chat import ChatRequest
 from massgen_compat.protocol.deadline import before_client_leaves
 from massgen_compat.serving.matching import Identity, identify
 from massgen_compat.turn import HOP_HEADER
@@ -37,7 +37,7 @@ class Intake:
 
     async def read(
         self, raw: bytes, headers: Mapping[str, str], client: bytes
-    ) -> tuple[ChatRequest, Identity]:
+    ) -> tuple[Admitted, Identity]:
         """The request in a body, which the team can honour, and what tells it from others.
 
         ``headers`` are in lower case; ``client`` stands for whoever sent it. Raises
@@ -45,12 +45,11 @@ class Intake:
         """
         hops = hops_of(headers.get(HOP_HEADER))
 
-        def understood(payload: dict[str, Any]) -> tuple[ChatRequest, Identity]:
+        def understood(payload: dict[str, Any]) -> tuple[Admitted, Identity]:
             parsed = before_client_leaves(self._massgen.parse(payload), headers)
             if hops:
                 parsed = replace(parsed, run=replace(parsed.run, hops=hops))
-            chat = self._massgen.admit(parsed)
-            return chat, identify(
+            return self._massgen.admit(parsed), identify(
                 client,
                 payload,
                 idempotency_key=headers.get("idempotency-key"),

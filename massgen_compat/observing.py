@@ -1,18 +1,17 @@
-"""Observers: whoever wants to know what happens in every run, for logs, traces or bills.
+"""Observers: whoever wants to know what happens in every run, for logs, traces, bills or a page.
 
-An observer is a function of the team and the request that returns a context manager. It is entered
-when the run opens, gives a function that is told every event before the reader is, and is left
-with the run's error, if it has one. An observer that fails is logged and heard no more; the run
-goes on.
+An observer is entered when a run opens, is told every event before the run's reader is, and is left
+with the run's error, if it has one. How much it is told is its own choice (``detail``), whatever
+the clients ask for. An observer that fails is logged and told no more of that run; the run goes on.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 from massgen_compat.channel import Sink
-from massgen_compat.events import RunEvent
+from massgen_compat.events import AgentReasoning, AgentText, Detail, RunEvent
 from massgen_compat.run import RunRequest, Team
 
 logger = logging.getLogger("massgen_compat")
@@ -20,42 +19,68 @@ logger = logging.getLogger("massgen_compat")
 See: TypeAlias = Callable[[RunEvent], None]
 """Is told an event; must not block."""
 
-Observer: TypeAlias = Callable[[Team, RunRequest], AbstractContextManager[See]]
-"""Opens the observation of one run."""
+Watch: TypeAlias = Callable[[Team, RunRequest], AbstractContextManager[See]]
+"""Opens the observation of one run; the context is left when the run ends."""
+
+
+class Observer:
+    """Is told what happens in every run.
+
+    ``watch`` is called with the team that answers and its request when a run opens; it returns a
+    context manager that gives a function, which is called with each event. ``detail``: ``status``
+    leaves out what the agents write in drafts, evaluations and reasoning; ``full`` has that, too.
+    Such runs stream the turns of their agents from the providers, which costs some CPU time.
+    """
+
+    def __init__(self, watch: Watch, *, detail: Detail = "status") -> None:
+        self.watch = watch
+        self.detail: Detail = detail
 
 
 async def observed(
-    observe: Observer,
+    observers: Sequence[Observer],
     team: Team,
     request: RunRequest,
     events: Sink[RunEvent],
-    run: Callable[[Sink[RunEvent]], Awaitable[None]],
+    run: Callable[[Sink[RunEvent], Detail], Awaitable[None]],
 ) -> None:
-    """Execute a run with an observer that is told what ``events`` are told."""
-    watch = _Watch(observe, team, request)
+    """Execute a run with observers.
+
+    ``run`` is given what it tells its events, and in which detail: the most that the request's
+    ``trace`` or an observer asks for. ``events`` are told what the request asks for.
+    """
+    detail: Detail = "full" if request.trace == "full" else "status"
+    if not observers:
+        await run(events, detail)
+        return
+    watched = [_Watched(observer, team, request) for observer in observers]
+    told = _Told(events, watched, detail)
+    if any(observer.detail == "full" for observer in observers):
+        detail = "full"
     try:
-        await run(_Observed(events, watch))
+        await run(told, detail)
     except BaseException as error:
-        watch.close(error)
+        _close(watched, error)
         raise
-    watch.close(None)
+    _close(watched, None)
 
 
-class _Watch:
+class _Watched:
     """One observation, which can fail without harm."""
 
-    def __init__(self, observe: Observer, team: Team, request: RunRequest) -> None:
+    def __init__(self, observer: Observer, team: Team, request: RunRequest) -> None:
+        self._detail: Detail = observer.detail
         self._context: AbstractContextManager[See] | None = None
         self._see: See | None = None
         try:
-            context = observe(team, request)
+            context = observer.watch(team, request)
             self._see = context.__enter__()
             self._context = context
         except Exception:
             logger.exception("an observer could not start")
 
     def see(self, event: RunEvent) -> None:
-        if self._see is None:
+        if self._see is None or not _is_told(event, self._detail):
             return
         try:
             self._see(event)
@@ -74,12 +99,26 @@ class _Watch:
                 logger.exception("an observer could not end")
 
 
-class _Observed:
-    def __init__(self, events: Sink[RunEvent], watch: _Watch) -> None:
+class _Told:
+    """Tells each event to the observers, then to the reader of the run."""
+
+    def __init__(self, events: Sink[RunEvent], watched: Sequence[_Watched], detail: Detail) -> None:
         self.widen = events.widen
         self._send = events.send
-        self._watch = watch
+        self._watched = watched
+        self._detail: Detail = detail
 
     async def send(self, event: RunEvent, /) -> None:
-        self._watch.see(event)
-        await self._send(event)
+        for each in self._watched:
+            each.see(event)
+        if _is_told(event, self._detail):
+            await self._send(event)
+
+
+def _is_told(event: RunEvent, detail: Detail) -> bool:
+    return detail == "full" or not isinstance(event, AgentText | AgentReasoning)
+
+
+def _close(watched: Sequence[_Watched], error: BaseException | None) -> None:
+    for each in reversed(watched):
+        each.close(error)

@@ -17,7 +17,7 @@ import anyio.lowlevel
 from massgen_compat.channel import streamed
 from massgen_compat.engine import Engine
 from massgen_compat.errors import MassGenError
-from massgen_compat.events import RunEvent
+from massgen_compat.events import Detail, RunEvent
 from massgen_compat.message import ToolCall, text_message
 from massgen_compat.result import Usage
 from massgen_compat.run import RunRequest, Team
@@ -59,7 +59,8 @@ def reading(
     engine: Engine, team: Team, request: RunRequest
 ) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
     """The events of a run, for as long as the context is open."""
-    return streamed(partial(engine.run, team, request, run_id="run_1"))
+    detail: Detail = "full" if request.trace == "full" else "status"
+    return streamed(partial(engine.run, team, request, run_id="run_1", detail=detail))
 
 
 Script = Callable[[TurnRequest], Sequence[TurnEvent]]

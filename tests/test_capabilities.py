@@ -242,12 +242,12 @@ ASKED = RunRequest(
 
 def refusal(team: Team, request: RunRequest = ASKED) -> InvalidRequest:
     with pytest.raises(InvalidRequest) as caught:
-        admit(team, request)
+        admit(team, request, {})
     return caught.value
 
 
 def test_one_agent_that_takes_a_part_is_enough() -> None:
-    admit(Team("t", [taking(), taking("image", name="b"), taking("file", name="c")]), ASKED)
+    admit(Team("t", [taking(), taking("image", name="b"), taking("file", name="c")]), ASKED, {})
     assert team_inputs([taking("file"), taking("image")]) == ("image", "file")
 
 
@@ -280,5 +280,5 @@ def test_a_result_that_nobody_can_see_is_refused_too() -> None:
 def test_without_coordination_the_first_agent_has_to_take_it() -> None:
     alone = TeamSettings(skip_coordination_rounds=True)
     both = [taking("image", "file"), taking(name="b")]
-    admit(Team("t", both, settings=alone), ASKED)
+    admit(Team("t", both, settings=alone), ASKED, {})
     assert refusal(Team("t", both[::-1], settings=alone)).param == "messages[1]"

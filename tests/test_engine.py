@@ -1,7 +1,7 @@
 """The local engine with models that are arguments: order, overlap, cancellation, failures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import anyio
@@ -400,11 +400,12 @@ def test_a_reader_that_stalls_does_not_keep_its_run_alive_beyond_the_deadline(
 
     async def main() -> list[RunEvent]:
         model = Model(endless)
-        settings = TeamSettings(limits=Limits(deadline_seconds=60), trace=trace)
+        settings = TeamSettings(limits=Limits(deadline_seconds=60))
         team = team_of("a", "b", settings=settings)
         models = {"a": model, "b": Model()}
         heard: list[RunEvent] = []
-        async with reading(engine_of(models), team, QUESTION) as events:
+        request = replace(QUESTION, trace=trace)
+        async with reading(engine_of(models), team, request) as events:
             async for event in events:
                 heard.append(event)
                 if isinstance(event, MessageText | AgentText) and not model.aborted:

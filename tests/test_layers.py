@@ -54,11 +54,19 @@ ALLOWED = {
         "run", "turn", "events", "coordination", "prompts", "workflow", "ledger", "errors",
         "policies", "tools", "presentation", "formats", "aside", "channel", "meter", "caching",
     },
-    "protocol": {"run", "turn", "events", "errors", "background", "formats", "spelling"},
+    "protocol": {
+        "run", "turn", "events", "errors", "background", "formats", "spelling", "channel",
+    },
     "upstream": {"run", "turn", "errors", "policies", "aside"},
     "scripted": {"run", "turn", "errors", "spelling"},
-    "serving": {"events", "errors", "protocol", "client", "channel"},
-    "http": {"run", "errors", "capabilities", "protocol", "client", "intake", "serving"},
+    "serving": {"events", "errors", "protocol", "client", "channel", "catalogue"},
+    "http": {
+        "run", "errors", "capabilities", "protocol", "client", "intake", "serving", "catalogue",
+    },
+    "catalogue": {
+        "run", "errors", "background", "admission", "served", "engine", "engines", "prices",
+        "protocol",
+    },
     "doctor": {"errors"},
     "config": {
         "run", "turn", "errors", "upstream", "scripted", "policies", "background",

@@ -1,7 +1,7 @@
 """Observers, and the spans and metrics of real runs as OpenTelemetry's own SDK receives them."""
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,10 +16,11 @@ from opentelemetry.trace import StatusCode
 
 from massgen_compat import Agent, MassGen, MassGenError, RunRequest, Team
 from massgen_compat.errors import UpstreamRateLimited
-from massgen_compat.events import MessageText, RunEvent
+from massgen_compat.events import AgentReasoning, AgentText, Detail, MessageText, RunEvent
 from massgen_compat.observing import Observer, See
+from massgen_compat.run import Trace
 from massgen_compat.telemetry import OpenTelemetry
-from massgen_compat.turn import CallPiece, Phase, TurnEvent, TurnRequest
+from massgen_compat.turn import CallPiece, Phase, TextPiece, TurnEvent, TurnRequest
 from tests.fakes import QUESTION, Model, Script, agreeable, call, say
 
 pytestmark = pytest.mark.anyio
@@ -86,9 +87,12 @@ def team(agents: int) -> Team:
     return Team("team", [Agent(f"a{n}", model=f"m{n}") for n in range(agents)])
 
 
-def massgen(observe: Observer, agents: int = 1, model: Model | None = None) -> MassGen:
+def massgen(
+    observe: Observer | Sequence[Observer], agents: int = 1, model: Model | None = None
+) -> MassGen:
     shared = model or Model()
-    return MassGen(team(agents), env={}, connect=lambda _: shared, observe=observe)
+    observers = [observe] if isinstance(observe, Observer) else observe
+    return MassGen(team(agents), env={}, connect=lambda _: shared, observe=observers)
 
 
 async def events_of(served: MassGen, request: RunRequest = QUESTION) -> list[RunEvent]:
@@ -259,10 +263,10 @@ async def test_an_observer_sees_the_events_and_the_error_of_its_run() -> None:
         except MassGenError as error:
             seen.append(type(error).__name__)
 
-    events = await events_of(massgen(observe))
+    events = await events_of(massgen(Observer(observe)))
     assert seen == [event.type for event in events]
     with pytest.raises(UpstreamRateLimited):  # the observer's `except` does not swallow it
-        await events_of(massgen(observe, 1, Model(failing("a0"))))
+        await events_of(massgen(Observer(observe), 1, Model(failing("a0"))))
     assert seen[-1] == "UpstreamRateLimited"
 
 
@@ -280,5 +284,83 @@ async def test_an_observer_that_fails_is_logged_and_the_run_goes_on(
         yield lambda _: fail("event")
         fail("end")
 
-    assert (await events_of(massgen(observe)))[-1].type == "run_completed"
+    assert (await events_of(massgen(Observer(observe))))[-1].type == "run_completed"
     assert [record.name for record in caplog.records] == ["massgen_compat"]
+
+
+class Recording(Observer):
+    """Keeps what it is told."""
+
+    def __init__(self, detail: Detail) -> None:
+        super().__init__(lambda _team, _request: nullcontext(self.events.append), detail=detail)
+        self.events: list[RunEvent] = []
+
+    @property
+    def is_full(self) -> bool:
+        return any(isinstance(event, AgentText) for event in self.events)
+
+
+def thinking(request: TurnRequest) -> Sequence[TurnEvent]:
+    """Agreeable, and writes something beside its decisions."""
+    return [TextPiece("I think."), *agreeable(request)]
+
+
+@pytest.mark.parametrize("trace", ["off", "status", "full"])
+async def test_each_observer_is_told_what_it_wants_whatever_the_client_asked_for(
+    trace: Trace,
+) -> None:
+    status, full = Recording("status"), Recording("full")
+    request = replace(QUESTION, trace=trace)
+    told = await events_of(massgen([status, full], 2, Model(thinking)), request)
+    assert (status.is_full, full.is_full) == (False, True)
+    texts = AgentText | AgentReasoning
+    assert [each for each in full.events if not isinstance(each, texts)] == status.events
+    assert told == (full.events if trace == "full" else status.events)
+
+
+@pytest.mark.parametrize("trace", ["off", "status", "full"])
+async def test_without_a_full_observer_the_clients_trace_decides(trace: Trace) -> None:
+    status = Recording("status")
+    told = await events_of(massgen(status, 2, Model(thinking)), replace(QUESTION, trace=trace))
+    assert any(isinstance(event, AgentText) for event in told) is (trace == "full")
+    assert not status.is_full
+
+
+async def test_a_full_observer_changes_nothing_of_a_clients_answer() -> None:
+    payload = {"model": "team", "messages": [{"role": "user", "content": "Why?"}], "stream": True}
+
+    async def answer(*observers: Observer) -> list[str]:
+        """What is told; the agents work at the same time, so their lines have no order."""
+        async with massgen(observers, 2, Model(thinking)).chat_stream(payload) as chunks:
+            deltas = [choice.delta async for chunk in chunks for choice in chunk.choices]
+        return sorted(repr(delta.model_dump(exclude_unset=True)) for delta in deltas)
+
+    assert await answer(Recording("full")) == await answer()
+
+
+async def test_observers_are_left_in_the_order_that_contexts_have() -> None:
+    order: list[str] = []
+
+    def observer(name: str) -> Observer:
+        @contextmanager
+        def watch(team: Team, request: RunRequest) -> Generator[See]:
+            order.append(f"{name} opens")
+            yield lambda _: None
+            order.append(f"{name} ends")
+
+        return Observer(watch)
+
+    await events_of(massgen([observer("a"), observer("b")]))
+    assert order == ["a opens", "b opens", "b ends", "a ends"]
+
+
+async def test_one_observer_that_fails_costs_the_others_nothing() -> None:
+    kept = Recording("full")
+
+    @contextmanager
+    def broken(team: Team, request: RunRequest) -> Generator[See]:
+        raise RuntimeError("the observer is broken")
+        yield kept.events.append
+
+    told = await events_of(massgen([Observer(broken), kept], 2))
+    assert kept.events == told

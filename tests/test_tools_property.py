@@ -12,7 +12,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from massgen_compat import Agent, MassGen, Team, TeamSettings
 from massgen_compat.cli.server import serving
 from massgen_compat.message import ToolCall
-from massgen_compat.protocol.chat import fold, parse
+from massgen_compat.protocol.fold import fold
 from massgen_compat.scripted import ScriptedServer
 from massgen_compat.tools import call_id
 from massgen_compat.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
@@ -159,11 +159,11 @@ class Known:
 
 
 async def ask(massgen: MassGen, body: Mapping[str, Any], *, stream: bool) -> dict[str, Any]:
-    request = parse(body)
+    """The completion, in the shape of the wire."""
     if not stream:
-        return await massgen.complete(request)
-    async with massgen.chunks(replace(request, stream=True)) as chunks:
-        return fold([chunk async for chunk in chunks])
+        return (await massgen.chat(body)).model_dump(exclude_unset=True)
+    async with massgen.chat_stream(body) as chunks:
+        return fold([chunk.model_dump(exclude_unset=True) async for chunk in chunks])
 
 
 async def play(world: World, talks: Mapping[str, Talk], order: Sequence[tuple[str, Take]]) -> None:

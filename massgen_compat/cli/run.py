@@ -11,7 +11,6 @@ import massgen_compat
 from massgen_compat.cli.exits import FAILED, fail
 from massgen_compat.cli.parser import Commands
 from massgen_compat.errors import MassGenError
-from massgen_compat.protocol.chat import parse
 from massgen_compat.run import Trace
 
 _ABOUT = """\
@@ -56,12 +55,11 @@ def _run(arguments: argparse.Namespace) -> int:
         payload["massgen"] = {"trace": arguments.trace}
 
     async def ask() -> None:
-        async with massgen, massgen.chunks(parse(payload, default_trace=None)) as chunks:
+        async with massgen, massgen.chat_stream(payload) as chunks:
             async for chunk in chunks:
-                for choice in chunk["choices"]:
-                    delta = choice["delta"]
-                    _show(sys.stderr, delta.get("reasoning_content"))
-                    _show(sys.stdout, delta.get("content") or delta.get("refusal"))
+                for choice in chunk.choices:
+                    _show(sys.stderr, (choice.delta.model_extra or {}).get("reasoning_content"))
+                    _show(sys.stdout, choice.delta.content or choice.delta.refusal)
         sys.stdout.write("\n")
 
     try:

@@ -170,7 +170,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _massgen(arguments: argparse.Namespace) -> "massgen_compat.MassGen":
-    observe = _telemetry() if arguments.otel else None
+    observe = [_telemetry()] if arguments.otel else []
     if not arguments.teams:
         return massgen_compat.MassGen(unknown_params=arguments.unknown_params, observe=observe)
     return massgen_compat.MassGen.from_yaml(

@@ -11,7 +11,7 @@ from massgen_compat.channel import Sink, only
 from massgen_compat.coordination import Rules
 from massgen_compat.engine.driver import Driver
 from massgen_compat.engine.listening import Equipment
-from massgen_compat.events import RunEvent
+from massgen_compat.events import Detail, RunEvent
 from massgen_compat.message import NamedTool
 from massgen_compat.meter import Cost, stated_cost
 from massgen_compat.policies import DEFAULT, Policy
@@ -27,12 +27,19 @@ class Engine(Protocol):
     """Executes runs."""
 
     async def run(
-        self, team: Team, request: RunRequest, events: Sink[RunEvent], *, run_id: str
+        self,
+        team: Team,
+        request: RunRequest,
+        events: Sink[RunEvent],
+        *,
+        run_id: str,
+        detail: Detail,
     ) -> None:
         """Execute a run to its end. Cancelled, it ends every model call that it made.
 
-        It tells ``RunStarted`` first and ``RunCompleted`` last, or raises a ``MassGenError``. Where
-        its deadline has passed it widens ``events``, and waits no more for who does not listen.
+        It tells ``RunStarted`` first and ``RunCompleted`` last, or raises a ``MassGenError``. What
+        the agents write beside the message is told with the ``detail`` ``full`` only. Where its
+        deadline has passed it widens ``events``, and waits no more for who does not listen.
         """
         ...
 
@@ -110,7 +117,13 @@ class LocalEngine:
         self._cost_of = cost_of
 
     async def run(
-        self, team: Team, request: RunRequest, events: Sink[RunEvent], *, run_id: str
+        self,
+        team: Team,
+        request: RunRequest,
+        events: Sink[RunEvent],
+        *,
+        run_id: str,
+        detail: Detail,
     ) -> None:
         """See ``Engine.run``."""
         models = {agent.id: self._connect(agent) for agent in team.agents}
@@ -125,6 +138,7 @@ class LocalEngine:
             resumed=place is not None and len(team.agents) > 1,
             equipment=Equipment(models, policies, costs),
             events=events,
+            detail=detail,
         )
         try:
             await driver.drive()

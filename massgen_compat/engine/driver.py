@@ -53,6 +53,7 @@ from massgen_compat.errors import (
 )
 from massgen_compat.events import (
     AgentText,
+    Detail,
     RunCompleted,
     RunEvent,
     RunStarted,
@@ -83,13 +84,14 @@ class Driver:
         resumed: bool,
         equipment: Equipment,
         events: Sink[RunEvent],
+        detail: Detail,
     ) -> None:
         self._team = team
         self._request = request
         self._run_id = run_id
         self._events = events
         self._emit = events.send
-        self._watched = (request.trace or team.settings.trace) == "full"
+        self._watched = detail == "full"
         self._desks = Desks(
             team, request, equipment.policies, resumed=resumed, watched=self._watched
         )

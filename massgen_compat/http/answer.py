@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from massgen_compat.catalogue import Admitted
 from massgen_compat.errors import MassGenError
 from massgen_compat.http.envelope import REQUEST_ID
 from massgen_compat.http.replies import json_error
 from massgen_compat.protocol import errors, sse
-from massgen_compat.protocol.chat import ChatRequest
+from massgen_compat.protocol.answer import WireEvent
 from massgen_compat.serving.failures import Failure
 from massgen_compat.serving.matching import Identity
 from massgen_compat.serving.pipe import Pipe
@@ -27,20 +28,22 @@ class Patience:
 
 
 class RunResponse(Response):
-    """What a run says: the events of a stream from the moment at which it is admitted, or a
-    completion. Whoever reads no more leaves the run, which then ends if nobody else reads it."""
+    """The answer of a run: its events as they happen, or the body that is its only one.
+
+    Whoever reads no more leaves the run, which then ends if nobody else reads it.
+    """
 
     def __init__(
         self,
         runs: Runs,
-        chat: ChatRequest,
+        admitted: Admitted,
         identity: Identity,
         headers: Mapping[str, str],
         patience: Patience,
     ) -> None:
         super().__init__()
         self._runs = runs
-        self._chat = chat
+        self._admitted = admitted
         self._identity = identity
         self._extra = dict(headers)
         self._patience = patience
@@ -60,33 +63,34 @@ class RunResponse(Response):
             return
         request_id: str = scope[REQUEST_ID]
         try:
-            async with self._runs.seat(self._chat, self._identity, request_id) as seat:
+            async with self._runs.seat(self._admitted, self._identity, request_id) as seat:
                 await pipe.while_connected(self._answer, pipe, seat)
         except MassGenError as error:
             await json_error(errors.render_error(error))(scope, receive, send)
 
     async def _refuse(self, pipe: Pipe, failure: Failure) -> None:
         """The same error as a moment ago, in the form in which it came."""
-        if not self._chat.stream:
+        if not self._admitted.stream:
             await _send(pipe, json_error(failure.reply))
             return
         await self._start(pipe)
-        await pipe.write(failure.event + sse.DONE, more=False)
+        await pipe.write(sse.frames(failure.events), more=False)
 
     async def _answer(self, pipe: Pipe, seat: Seat) -> None:
-        pieces = await seat.reader.read()
+        events = await seat.reader.read()
         failure = seat.run.failure
-        if not pieces:
+        if not events:
             if failure is not None:
                 failure = failure.final() if self._identity.retry else failure
                 await _send(pipe, json_error(failure.reply))
-        elif not self._chat.stream:
+        elif not self._admitted.stream:
             headers = {**self._extra, "openai-processing-ms": _milliseconds_since(self._began)}
-            reply = Response(b"".join(pieces), headers=headers, media_type="application/json")
+            body = b"".join(event.data for event in events)
+            reply = Response(body, headers=headers, media_type="application/json")
             await _send(pipe, reply)
         else:
             await self._start(pipe)
-            await self._follow(pipe, seat, pieces)
+            await self._follow(pipe, seat, events)
 
     async def _start(self, pipe: Pipe) -> None:
         """The headers of a stream, the moment that its first event is there."""
@@ -101,14 +105,15 @@ class RunResponse(Response):
             200, [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         )
 
-    async def _follow(self, pipe: Pipe, seat: Seat, pieces: Sequence[bytes]) -> None:
-        pipe.beat = lambda: seat.reader.interject(seat.run.heartbeat())
+    async def _follow(self, pipe: Pipe, seat: Seat, events: Sequence[WireEvent]) -> None:
+        answer = seat.run.answer
+        pipe.beat = lambda: seat.reader.interject(answer.heartbeat())
         while not seat.reader.at_end:
-            await pipe.write(b"".join(pieces))
-            pieces = await seat.reader.read()
+            await pipe.write(sse.frames(events))
+            events = await seat.reader.read()
         failure = seat.run.failure
-        end = (failure.event if failure else b"") + sse.DONE
-        await pipe.write(b"".join(pieces) + end, more=False)
+        last = failure.events if failure else answer.end()
+        await pipe.write(sse.frames((*events, *last)), more=False)
 
 
 async def _send(pipe: Pipe, response: Response) -> None:

@@ -56,13 +56,13 @@ class Service:
         raw = await read_body(request.stream(), self._limits)
         if isinstance(raw, ErrorReply):
             return json_error(raw)
-        chat, identity = await self._intake.read(raw, request.headers, self._client(request))
+        admitted, identity = await self._intake.read(raw, request.headers, self._client(request))
         headers = {"openai-version": "2020-10-01"}
-        if chat.background:
-            headers["x-massgen-background"] = chat.background
-        if chat.ignored:
-            headers["x-massgen-ignored-params"] = ",".join(chat.ignored)
-        return RunResponse(self._runs, chat, identity, headers, self._patience)
+        if admitted.background:
+            headers["x-massgen-background"] = admitted.background
+        if admitted.ignored:
+            headers["x-massgen-ignored-params"] = ",".join(admitted.ignored)
+        return RunResponse(self._runs, admitted, identity, headers, self._patience)
 
     def _client(self, request: Request) -> bytes:
         """Who asks: the key, or where none is needed also the address."""

@@ -13,6 +13,7 @@ from massgen_compat.channel import Sink
 from massgen_compat.engine.patience import Clock
 from massgen_compat.errors import LimitExceeded, MassGenError, UpstreamMalformed, UpstreamTimeout
 from massgen_compat.events import (
+    Detail,
     MessageText,
     MessageToolCall,
     RunCompleted,
@@ -68,6 +69,7 @@ class Drive:
         *,
         run_id: str,
         events: Sink[RunEvent],
+        detail: Detail,
     ) -> None:
         self._equipment = equipment
         self._team = team
@@ -85,7 +87,7 @@ class Drive:
         self._translator = Translator(
             self._order,
             heard=[agent.id for agent in team.agents if heard(agent)],
-            watched=(request.trace or team.settings.trace) == "full",
+            watched=detail == "full",
         )
 
     async def drive(self, tasks: TaskGroup) -> None:

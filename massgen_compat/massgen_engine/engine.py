@@ -11,7 +11,7 @@ import sniffio
 
 from massgen_compat.channel import Sink, only
 from massgen_compat.errors import EngineUnavailable
-from massgen_compat.events import RunEvent
+from massgen_compat.events import Detail, RunEvent
 from massgen_compat.massgen_engine.drive import Drive, Equipment
 from massgen_compat.massgen_engine.package import load
 from massgen_compat.meter import Cost, stated_cost
@@ -39,7 +39,13 @@ class MassGenEngine:
         self._equipment = Equipment(load(), connect, policy_of, cost_of, env)
 
     async def run(
-        self, team: Team, request: RunRequest, events: Sink[RunEvent], *, run_id: str
+        self,
+        team: Team,
+        request: RunRequest,
+        events: Sink[RunEvent],
+        *,
+        run_id: str,
+        detail: Detail,
     ) -> None:
         """See ``Engine.run``. Raises ``EngineUnavailable`` outside of asyncio."""
         if sniffio.current_async_library() != "asyncio":
@@ -47,7 +53,7 @@ class MassGenEngine:
                 "MassGen runs on asyncio only: serve this team from an asyncio event loop, or "
                 "without `engine: massgen`"
             )
-        drive = Drive(self._equipment, team, request, run_id=run_id, events=events)
+        drive = Drive(self._equipment, team, request, run_id=run_id, events=events, detail=detail)
         try:
             async with anyio.create_task_group() as tasks:
                 await drive.drive(tasks)

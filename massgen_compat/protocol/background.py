@@ -11,7 +11,7 @@ from typing import Final
 
 from massgen_compat.background import BACKGROUND_RULES, BackgroundRule, rules_with
 from massgen_compat.message import Text
-from massgen_compat.protocol.request import ChatRequest
+from massgen_compat.run import RunRequest
 
 __all__ = ["BACKGROUND_RULES", "BackgroundRule", "matching_rule", "rules_with"]
 
@@ -27,17 +27,19 @@ class _Texts:
     characters: int
 
 
-def matching_rule(request: ChatRequest, rules: Iterable[BackgroundRule]) -> BackgroundRule | None:
+def matching_rule(
+    run: RunRequest, rules: Iterable[BackgroundRule], *, stream: bool
+) -> BackgroundRule | None:
     """The first of the rules that describes the request."""
-    texts = _texts(request)
+    texts = _texts(run)
     if texts is None:
         return None
-    return next((rule for rule in rules if _describes(rule, request, texts)), None)
+    return next((rule for rule in rules if _describes(rule, run, texts, stream=stream)), None)
 
 
-def _texts(request: ChatRequest) -> _Texts | None:
-    messages = request.run.messages
-    if request.run.tools or any(message.role not in _SPEAKERS for message in messages):
+def _texts(run: RunRequest) -> _Texts | None:
+    messages = run.messages
+    if run.tools or any(message.role not in _SPEAKERS for message in messages):
         return None
     if not all(isinstance(part, Text) for message in messages for part in message.content):
         return None
@@ -49,12 +51,12 @@ def _texts(request: ChatRequest) -> _Texts | None:
     )
 
 
-def _describes(rule: BackgroundRule, request: ChatRequest, texts: _Texts) -> bool:
+def _describes(rule: BackgroundRule, run: RunRequest, texts: _Texts, *, stream: bool) -> bool:
     if not 1 <= len(texts.users) <= rule.max_user_messages:
         return False
-    if rule.stream is not None and request.stream is not rule.stream:
+    if rule.stream is not None and stream is not rule.stream:
         return False
-    if rule.max_tokens is not None and not _bound(request) <= rule.max_tokens:
+    if rule.max_tokens is not None and not _bound(run) <= rule.max_tokens:
         return False
     if rule.max_characters is not None and texts.characters > rule.max_characters:
         return False
@@ -66,7 +68,7 @@ def _describes(rule: BackgroundRule, request: ChatRequest, texts: _Texts) -> boo
     )
 
 
-def _bound(request: ChatRequest) -> float:
+def _bound(run: RunRequest) -> float:
     """What the request allows its answer in tokens."""
-    params = request.run.presenter_params
+    params = run.presenter_params
     return params.get("max_completion_tokens") or params.get("max_tokens") or float("inf")

@@ -1,14 +1,14 @@
-"""Chat Completions: a request parsed, a run rendered. Pure; ids and time are arguments."""
+"""Chat Completions: a payload parsed. Pure."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
 
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.message import Tool, ToolChoice
+from massgen_compat.protocol.chat_answer import ChatRendering
 from massgen_compat.protocol.decision import echoed
-from massgen_compat.protocol.fold import fold
 from massgen_compat.protocol.foreign import Translation, translate
 from massgen_compat.protocol.history import conversation
 from massgen_compat.protocol.legacy import as_tools
@@ -20,38 +20,32 @@ from massgen_compat.protocol.parameters import (
     refuse_unknown,
     refuse_unsupported,
 )
-from massgen_compat.protocol.render import Renderer
-from massgen_compat.protocol.request import ChatPayload, ChatRequest
+from massgen_compat.protocol.parsed import ParsedRequest
+from massgen_compat.protocol.render import ChatOptions
+from massgen_compat.protocol.request import ChatPayload
 from massgen_compat.protocol.response_format import output_format
 from massgen_compat.protocol.tools import client_tools
 from massgen_compat.protocol.validation import first_fault, type_name
-from massgen_compat.run import RunRequest, Trace
+from massgen_compat.run import RunRequest
 
-__all__ = ["ChatRequest", "Renderer", "fold", "parse"]
+ChatRequest: TypeAlias = ParsedRequest[ChatRendering]
+"""A chat payload as it was understood."""
 
 
-def parse(
-    payload: object,
-    *,
-    default_trace: Trace | None = None,
-    unknown_params: UnknownParams = "warn",
-) -> ChatRequest:
+def parse(payload: object, *, unknown_params: UnknownParams = "warn") -> ChatRequest:
     """The request that the JSON object stands for.
 
-    ``default_trace`` is the trace of a request that names none; by default it stays open, for the
-    team's setting to fill in. ``unknown_params``: what becomes of parameters that the API does not
+    ``unknown_params``: what becomes of parameters that the API does not
     have: the answer names them, nobody hears of them, or the request is refused.
     Raises ``InvalidRequest`` (of a parameter that is not supported: ``UnsupportedParameter``), in
     the words and with the ``param`` and ``code`` of the real API.
     """
     translation = translate(_object(payload))
-    with translation.errors_in_its_terms():
-        return _parsed(translation, default_trace, unknown_params)
+    with translation.places.named_in_errors():
+        return _parsed(translation, unknown_params)
 
 
-def _parsed(
-    translation: Translation, default_trace: Trace | None, unknown_params: UnknownParams
-) -> ChatRequest:
+def _parsed(translation: Translation, unknown_params: UnknownParams) -> ChatRequest:
     given = translation.payload
     if unknown_params == "reject":
         refuse_unknown(given)
@@ -63,9 +57,8 @@ def _parsed(
     refuse_unsupported(given)
     tools, tool_choice = _tools(wire, translation)
     messages = conversation(wire.messages, {tool.name for tool in tools if tool.custom})
-    legacy = wire.functions is not None
     options = wire.massgen if isinstance(wire.massgen, MassgenOptions) else MassgenOptions()
-    return ChatRequest(
+    return ParsedRequest(
         run=RunRequest(
             team=wire.model,
             messages=messages,
@@ -74,24 +67,29 @@ def _parsed(
             tools=tools,
             tool_choice=tool_choice,
             parallel_tool_calls=_parallel(wire) if tools else None,
-            trace=options.trace or default_trace,
+            trace=options.trace,
             decision=echoed(wire.messages),
             format=output_format(wire.response_format, messages),
             choices=wire.n or 1,
             cache_key=wire.prompt_cache_key,
             narrowing=options.narrowing(),
         ),
-        model=wire.model,
+        rendering=ChatRendering(
+            ChatOptions(
+                model=wire.model,
+                include_usage=bool(wire.stream_options and wire.stream_options.include_usage),
+                massgen_object=wire.massgen != "off",
+                stop=(wire.stop,) if isinstance(wire.stop, str) else tuple(wire.stop or ()),
+                legacy_functions=wire.functions is not None,
+            )
+        ),
         stream=bool(wire.stream),
-        include_usage=bool(wire.stream_options and wire.stream_options.include_usage),
         ignored=ignored_names(
             given,
             [*translation.ignored, *_ignored_options(wire)],
             unknown=unknown_params != "ignore",
         ),
-        massgen_object=wire.massgen != "off",
-        stop=(wire.stop,) if isinstance(wire.stop, str) else tuple(wire.stop or ()),
-        legacy_functions=legacy,
+        places=translation.places,
     )
 
 

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
-from massgen_compat.protocol.chat import ChatRequest
+from massgen_compat.protocol.answer import Rendering
+from massgen_compat.protocol.parsed import ParsedRequest
+
+_Rendering = TypeVar("_Rendering", bound=Rendering)
 
 HEADERS: Final = ("x-stainless-read-timeout", "x-stainless-timeout")
 """Seconds, of OpenAI's SDKs for Python and for JavaScript."""
@@ -13,7 +16,9 @@ HEADERS: Final = ("x-stainless-read-timeout", "x-stainless-timeout")
 _MARGIN: Final = 5.0
 
 
-def before_client_leaves(request: ChatRequest, headers: Mapping[str, str]) -> ChatRequest:
+def before_client_leaves(
+    request: ParsedRequest[_Rendering], headers: Mapping[str, str]
+) -> ParsedRequest[_Rendering]:
     """The request with a deadline within its client's timeout; ``headers`` in lower case.
 
     A client that gave up would send the request again and pay for another run. A stream keeps its

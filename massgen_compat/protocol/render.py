@@ -7,6 +7,7 @@ choices each has its own role, pieces and finish reason, under its index; the de
 in the first.
 """
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from massgen_compat.events import (
@@ -18,26 +19,42 @@ from massgen_compat.events import (
     RunStarted,
 )
 from massgen_compat.message import Json
-from massgen_compat.protocol.request import ChatRequest
 from massgen_compat.protocol.stop import StopCut
 from massgen_compat.protocol.trace import Narrator
 from massgen_compat.protocol.usage import massgen_object, run_usage
 from massgen_compat.result import FinalMessage, RunResult
+from massgen_compat.run import RunRequest
 
 FINGERPRINT: Final = "fp_massgen_compat"
 """``system_fingerprint`` where the caller has none that tells its configuration."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatOptions:
+    """How a client wants its chat answer written.
+
+    ``model`` is the name that it asked for. ``include_usage``: a stream tells the usage at its end.
+    ``massgen_object``: the answer carries a ``massgen`` object. ``stop`` are the sequences at which
+    the message is cut. ``legacy_functions``: calls are written as a ``function_call``.
+    """
+
+    model: str
+    include_usage: bool = False
+    massgen_object: bool = True
+    stop: tuple[str, ...] = ()
+    legacy_functions: bool = False
+
+
 class _Choice:
     """One message on its way to the client."""
 
-    def __init__(self, request: ChatRequest, index: int) -> None:
+    def __init__(self, options: ChatOptions, index: int) -> None:
         self.index = index
         self.said = False
-        self._legacy = request.legacy_functions
-        self._cut = StopCut(request.stop)
+        self._legacy = options.legacy_functions
+        self._cut = StopCut(options.stop)
         self._tokens: list[Json] = []
-        self._cuts = bool(request.stop)
+        self._cuts = bool(options.stop)
 
     @property
     def is_plain(self) -> bool:
@@ -115,27 +132,28 @@ class Renderer:
 
     def __init__(
         self,
-        request: ChatRequest,
+        options: ChatOptions,
+        run: RunRequest,
         *,
         id: str,  # noqa: A002 - the word of the wire, as in the SDK's types
         created: int,
+        stream: bool = False,
+        background: str | None = None,
         fingerprint: str = FINGERPRINT,
     ) -> None:
         self._frame: dict[str, Any] = {
             "id": id,
             "object": "chat.completion.chunk",
             "created": created,
-            "model": request.model,
+            "model": options.model,
             "service_tier": "default",
             "system_fingerprint": fingerprint,
         }
-        self._usage_wanted = request.include_usage or not request.stream
-        self._massgen_wanted = request.massgen_object
-        self._background = request.background
-        self._narrator = Narrator(
-            request.run.trace or "status", with_decision=bool(request.run.tools)
-        )
-        self._choices = [_Choice(request, index) for index in range(request.run.choices)]
+        self._usage_wanted = options.include_usage or not stream
+        self._massgen_wanted = options.massgen_object
+        self._background = background
+        self._narrator = Narrator(run.trace or "status", with_decision=bool(run.tools))
+        self._choices = [_Choice(options, index) for index in range(run.choices)]
 
     def feed(self, event: RunEvent) -> list[dict[str, Any]]:
         """The chunks that an event adds to the response, often none."""

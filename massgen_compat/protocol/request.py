@@ -1,9 +1,8 @@
-"""A chat request: its body on the wire, apart from the messages, and what is made of it.
+"""The body of a chat request on the wire, apart from the messages.
 
 What a parameter does stands in ``parameters``; here is only which values it can have.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, Tag
@@ -14,7 +13,6 @@ from massgen_compat.protocol.options import WireMassgen
 from massgen_compat.protocol.response_format import ResponseFormat
 from massgen_compat.protocol.tools import MAX_TOOLS, WireTool, WireToolChoice
 from massgen_compat.protocol.wire import Wire, at_most, by_type
-from massgen_compat.run import RunRequest
 
 MAX_MODEL: Final = 256
 MAX_MESSAGES: Final = 2048
@@ -96,25 +94,3 @@ class ChatPayload(Wire):
     tool_choice: WireToolChoice | None = None
     function_call: WireFunctionCall | None = None
     massgen: WireMassgen | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
-    """A chat request: the run that it asks for, and how the answer is to be written.
-
-    ``ignored`` names parameters that are not honoured, fit for a header. ``stop`` are the sequences
-    at which the renderer cuts the message. ``massgen_object`` tells whether the answer carries one.
-    ``background`` names the rule by which one agent answers it. ``legacy_functions``: calls are
-    written as a ``function_call``. ``admitted``: it was found that its team can answer it.
-    """
-
-    run: RunRequest
-    model: str
-    stream: bool = False
-    include_usage: bool = False
-    ignored: tuple[str, ...] = ()
-    massgen_object: bool = True
-    stop: tuple[str, ...] = ()
-    background: str | None = None
-    legacy_functions: bool = False
-    admitted: bool = False

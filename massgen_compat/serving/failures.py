@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from massgen_compat.errors import MassGenError, Overloaded, UpstreamError
+from massgen_compat.protocol.answer import Answer, WireEvent
 from massgen_compat.protocol.errors import ErrorReply, render_error, retry_after, row_of
-from massgen_compat.protocol.sse import encode_error
 
 CAPACITY: Final = 1000
 """Failures that are remembered; of more, the oldest are forgotten."""
@@ -18,13 +18,13 @@ CAPACITY: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An error as its clients see it: as a reply, and as the last event of a stream.
+    """An error as its clients see it: as a reply, and as the last events of an answer.
 
     ``code`` is OpenAI's, for the log. ``passing``: the same request may succeed a moment later.
     """
 
     reply: ErrorReply
-    event: bytes
+    events: tuple[WireEvent, ...]
     code: str
     passing: bool = False
 
@@ -41,12 +41,12 @@ class Failure:
         return replace(self, reply=replace(self.reply, headers=headers))
 
 
-def failure_of(error: MassGenError) -> Failure:
-    """An error, rendered."""
+def failure_of(error: MassGenError, answer: Answer) -> Failure:
+    """An error, rendered by the answer of the run that it ended."""
     reply = render_error(error)
     return Failure(
         reply=reply,
-        event=encode_error(error),
+        events=(*answer.failed(error), *answer.end()),
         code=reply.body["error"]["code"] or "invalid_request",
         passing=row_of(error).retry and not error.spent,
     )
@@ -63,13 +63,13 @@ class FailureMemory:
     def __len__(self) -> int:
         return len(self._failures)
 
-    def remember(self, request: bytes, error: MassGenError, now: float) -> Failure:
+    def remember(self, request: bytes, error: MassGenError, answer: Answer, now: float) -> Failure:
         """Keep how the request failed; returns the failure, with the time to wait in it.
 
         A provider that says when to come back is asked again then. That a server was full or
         stopped is not the request's failure and is not kept.
         """
-        failure = failure_of(error)
+        failure = failure_of(error, answer)
         if isinstance(error, Overloaded) or not self._seconds:
             return failure
         told = error.retry_after if isinstance(error, UpstreamError) else None

@@ -1,29 +1,32 @@
-"""What a run says, for one client or several: kept while the run lives, so that a retry can join.
+"""The events of an answer, for one client or several: kept while the run lives, so that a retry
+can join.
 
 Memory is bounded: while there is room, the fastest reader sets the pace and the others read what
 is kept; beyond ``keep_bytes`` what all have read is dropped, nobody can join any more, and the
 slowest reader sets the pace.
 """
 
+from collections.abc import Sequence
 from math import inf
 from typing import Final, Self
 
 from massgen_compat.channel import Bell
+from massgen_compat.protocol.answer import WireEvent
 
 AHEAD: Final = 64
-"""Pieces that a run may be ahead of the reader that sets its pace."""
+"""Events that a run may be ahead of the reader that sets its pace."""
 
 KEEP_BYTES: Final = 4 * 1024 * 1024
 """What is kept of one run: about 14 000 chunks."""
 
 
 class Output:
-    """The pieces of a run, from its beginning."""
+    """The events of an answer, from its beginning."""
 
     def __init__(self, keep_bytes: int = KEEP_BYTES, ahead: int = AHEAD) -> None:
         self._keep_bytes: float = keep_bytes
         self._ahead: float = ahead
-        self._pieces: list[bytes] = []
+        self._events: list[WireEvent] = []
         self._dropped = 0
         self._size = 0
         self._readers: set[Reader] = set()
@@ -49,12 +52,12 @@ class Output:
         self.stir()
         return reader
 
-    async def put(self, piece: bytes) -> None:
-        """Add a piece; waits while the readers are too far behind."""
+    async def send(self, event: WireEvent, /) -> None:
+        """Add an event; waits while the readers are too far behind."""
         while not self._has_room():
             await self._changed.wait()
-        self._pieces.append(piece)
-        self._size += len(piece)
+        self._events.append(event)
+        self._size += len(event.data)
         self._changed.ring()
 
     def widen(self) -> None:
@@ -72,13 +75,13 @@ class Output:
         self._readers.discard(reader)
         self.stir()
 
-    def since(self, position: int) -> list[bytes]:
-        """The pieces from that number on that are there."""
-        return self._pieces[position - self._dropped :]
+    def since(self, position: int) -> list[WireEvent]:
+        """The events from that number on that are there."""
+        return self._events[position - self._dropped :]
 
     def ends_at(self, position: int) -> bool:
-        """Whether no piece has that number, nor will have."""
-        return self._closed and position == self._dropped + len(self._pieces)
+        """Whether no event has that number, nor will have."""
+        return self._closed and position == self._dropped + len(self._events)
 
     async def change(self) -> bool:
         """Wait for a change; whether there can be one."""
@@ -92,7 +95,7 @@ class Output:
         self._changed.ring()
 
     def _has_room(self) -> bool:
-        end = self._dropped + len(self._pieces)
+        end = self._dropped + len(self._events)
         if self._size < self._keep_bytes:
             least = end - self._ahead
             for reader in self._readers:
@@ -103,8 +106,8 @@ class Output:
             return False
         slowest = min(reader.position for reader in self._readers)
         read = slowest - self._dropped
-        self._size -= sum(map(len, self._pieces[:read]))
-        del self._pieces[:read]
+        self._size -= sum(len(event.data) for event in self._events[:read])
+        del self._events[:read]
         self._dropped = slowest
         return end - slowest < self._ahead
 
@@ -114,7 +117,7 @@ class Reader:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._interjected = b""
+        self._interjected: Sequence[WireEvent] = ()
         self.position = 0
 
     @property
@@ -122,24 +125,24 @@ class Reader:
         """Whether it has read all that there is, and will be."""
         return self._output.ends_at(self.position)
 
-    async def read(self) -> list[bytes]:
-        """All pieces that are there, at least one; none after the last one."""
+    async def read(self) -> Sequence[WireEvent]:
+        """All events that are there, at least one; none after the last one."""
         while True:
-            if pieces := self._output.since(self.position):
-                self.position += len(pieces)
-                self._interjected = b""
+            if events := self._output.since(self.position):
+                self.position += len(events)
+                self._interjected = ()
                 self._output.stir()
-                return pieces
+                return events
             if self._interjected:
-                pieces, self._interjected = [self._interjected], b""
-                return pieces
+                events, self._interjected = self._interjected, ()
+                return events
             if not await self._output.change():
-                return []
+                return ()
 
-    def interject(self, piece: bytes) -> None:
+    def interject(self, events: Sequence[WireEvent]) -> None:
         """Let this reader read something that is no part of the output, if nothing of that comes
         first."""
-        self._interjected = piece
+        self._interjected = events
         self._output.stir()
 
     def __enter__(self) -> Self:

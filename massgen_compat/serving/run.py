@@ -7,17 +7,15 @@ its own client is gone and a retry, or nobody yet, reads on.
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import Any
 
 import anyio
 
+from massgen_compat.catalogue import Admitted
 from massgen_compat.channel import Bell, Sink
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError, Overloaded
-from massgen_compat.events import MessageText, RunCompleted, RunEvent
-from massgen_compat.protocol import body
-from massgen_compat.protocol.chat import ChatRequest, Renderer, fold
-from massgen_compat.protocol.sse import ChatStream
+from massgen_compat.events import MessageText, RunEvent
+from massgen_compat.protocol.answer import Answer, AnswerSink
 from massgen_compat.serving.failures import Failure, failure_of
 from massgen_compat.serving.output import KEEP_BYTES, Output, Reader
 from massgen_compat.serving.settings import RunSettings
@@ -36,29 +34,29 @@ GONE = "client_gone"
 class Run:
     """A run: ``live`` it once, ``join`` it as often as there are clients.
 
-    Its output is the events of a stream, or the body of a completion in one piece. When the output
-    ends, ``failure`` tells whether that was all. ``heartbeat`` makes an event that says nothing.
+    Its output is the events of its answer: many of a stream, one of a whole body. When the output
+    ends, ``failure`` tells whether that was all.
     """
 
     def __init__(
         self,
         massgen: MassGen,
-        chat: ChatRequest,
+        admitted: Admitted,
         settings: RunSettings,
-        failed: Callable[[MassGenError], Failure] = failure_of,
+        failed: Callable[[MassGenError, Answer], Failure] = failure_of,
     ) -> None:
         self.tally = Tally()
         self.failure: Failure | None = None
         self.outcome = GONE
-        self.heartbeat: Callable[[], bytes] = bytes
+        self.answer = massgen.open_answer(admitted)
         self._massgen = massgen
-        self._chat = chat
+        self._admitted = admitted
         self._settings = settings
         self._failed = failed
         self._output = Output(KEEP_BYTES if settings.join_retries else 0)
         self._scope = anyio.CancelScope()
         self._has_place = False
-        self._admitted = Bell()
+        self._may_start = Bell()
         self._stopped: Overloaded | None = None
         self._finished = False
 
@@ -88,10 +86,10 @@ class Run:
         else:
             self._scope.cancel()
 
-    def admit(self) -> None:
+    def start(self) -> None:
         """The run has a place and may start."""
         self._has_place = True
-        self._admitted.ring()
+        self._may_start.ring()
 
     def stop(self) -> None:
         """End the run because the server ends; its clients are told."""
@@ -119,7 +117,7 @@ class Run:
     async def _wait_and_run(self) -> None:
         if not self._has_place:
             with anyio.move_on_after(self._settings.queue_seconds):
-                await self._admitted.wait()
+                await self._may_start.wait()
         if not self._has_place:
             self._fail(full())
             return
@@ -129,52 +127,32 @@ class Run:
         except MassGenError as error:
             self._fail(error)
         except Exception:  # the outermost boundary: a client is told, and nothing of the fault
-            logger.exception("a run of %s failed", self._chat.model)
+            logger.exception("a run of %s failed", self._admitted.model)
             fault = MassGenError("The server had an error while processing your request.")
             fault.spent = True  # as far as anybody knows: a retry could pay for it again
             self._fail(fault)
 
     async def _run(self) -> None:
-        await self._massgen.answer(self._chat, self._listener)
-
-    def _listener(self, renderer: Renderer) -> Sink[RunEvent]:
-        if not self._chat.stream:
-            return _Put(self.tally, _Whole(renderer).feed, self._output)
-        stream = ChatStream(renderer)
-        self.heartbeat = stream.heartbeat
-        return _Put(self.tally, stream.feed, self._output)
+        told = AnswerSink(self.answer, self._output)
+        await self._massgen.execute(self._admitted, _Counted(self.tally, told))
 
     def _fail(self, error: MassGenError) -> None:
-        self.failure = self._failed(error)
+        self.failure = self._failed(error, self.answer)
         self.outcome = self.failure.code
 
 
-class _Put:
-    """Counts what a run tells, and puts out what ``render`` makes of it."""
+class _Counted:
+    """Counts what a run tells, and tells it on."""
 
-    def __init__(self, tally: Tally, render: Callable[[RunEvent], bytes], output: Output) -> None:
-        self.widen = output.widen
+    def __init__(self, tally: Tally, events: Sink[RunEvent]) -> None:
+        self.widen = events.widen
         self._hear = tally.hear
-        self._render = render
-        self._put = output.put
+        self._send = events.send
 
     async def send(self, event: RunEvent, /) -> None:
         if not isinstance(event, MessageText):  # hundreds, and nothing to count
             self._hear(event)
-        if told := self._render(event):
-            await self._put(told)
-
-
-class _Whole:
-    """The body of a completion, at the end of its run."""
-
-    def __init__(self, renderer: Renderer) -> None:
-        self._render = renderer.feed
-        self._chunks: list[dict[str, Any]] = []
-
-    def feed(self, event: RunEvent) -> bytes:
-        self._chunks += self._render(event)
-        return body.encode(fold(self._chunks)) if isinstance(event, RunCompleted) else b""
+        await self._send(event)
 
 
 def full() -> Overloaded:

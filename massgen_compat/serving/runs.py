@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import anyio
 
+from massgen_compat.catalogue import Admitted
 from massgen_compat.client import MassGen
 from massgen_compat.errors import MassGenError, Overloaded
-from massgen_compat.protocol.chat import ChatRequest
+from massgen_compat.protocol.answer import Answer
 from massgen_compat.serving.failures import Failure, FailureMemory
 from massgen_compat.serving.matching import Identity, Matching
 from massgen_compat.serving.output import Reader
@@ -71,7 +72,7 @@ class Runs:
 
     @asynccontextmanager
     async def seat(
-        self, chat: ChatRequest, identity: Identity, request_id: str
+        self, admitted: Admitted, identity: Identity, request_id: str
     ) -> AsyncGenerator[Seat]:
         """A seat at the run that answers the request: one that is alive, or a new one.
 
@@ -90,8 +91,8 @@ class Runs:
             finally:
                 run.leave(reader)
             return
-        run = self._open(chat, identity)
-        life = _Life(run, identity, request_id, chat.model, time.perf_counter())
+        run = self._open(admitted, identity)
+        life = _Life(run, identity, request_id, admitted.model, time.perf_counter())
         try:
             async with anyio.create_task_group() as tasks:
                 reader = run.join()
@@ -110,17 +111,17 @@ class Runs:
         runs = [run for run in self._matching.find(identity) if run.joinable]
         return min(runs, key=lambda run: run.readers, default=None)
 
-    def _open(self, chat: ChatRequest, identity: Identity) -> Run:
+    def _open(self, admitted: Admitted, identity: Identity) -> Run:
         if self.draining:
             raise Overloaded("The server is shutting down.", retry_after=RETRY_SECONDS)
 
-        def failed(error: MassGenError) -> Failure:
-            return self._failures.remember(identity.request, error, time.monotonic())
+        def failed(error: MassGenError, answer: Answer) -> Failure:
+            return self._failures.remember(identity.request, error, answer, time.monotonic())
 
-        run = Run(self._massgen, chat, self._settings, failed)
+        run = Run(self._massgen, admitted, self._settings, failed)
         match self._places.arrive(run):
             case "runs":
-                run.admit()
+                run.start()
             case "waits":
                 pass
             case "refused":
@@ -141,7 +142,7 @@ class Runs:
             return
         following = self._places.leave(run)
         if following is not None:
-            following.admit()
+            following.start()
         self._matching.remove(life.identity, run)
         if not logger.isEnabledFor(logging.INFO):
             return

@@ -11,15 +11,15 @@ from importlib.metadata import version
 
 from opentelemetry import metrics, trace
 
-from massgen_compat.observing import See
+from massgen_compat.observing import Observer, See
 from massgen_compat.run import RunRequest, Team
 from massgen_compat.telemetry.attributes import CANCELLED, error_type
 from massgen_compat.telemetry.instruments import Instruments
 from massgen_compat.telemetry.spans import RunSpans
 
 
-class OpenTelemetry:
-    """An observer for ``MassGen(observe=...)``; one serves any number of runs.
+class OpenTelemetry(Observer):
+    """An observer for ``MassGen(observe=[...])``; one serves any number of runs.
 
     Without providers it uses the process's global ones, which do nothing until an SDK is set up.
     """
@@ -30,12 +30,13 @@ class OpenTelemetry:
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
     ) -> None:
+        super().__init__(self._spans)
         own = version("massgen-compat")
         self._tracer = trace.get_tracer("massgen_compat", own, tracer_provider)
         self._instruments = Instruments(metrics.get_meter("massgen_compat", own, meter_provider))
 
     @contextmanager
-    def __call__(self, team: Team, request: RunRequest) -> Generator[See]:
+    def _spans(self, team: Team, request: RunRequest) -> Generator[See]:
         """Observe one run; its span is a child of the span that is current now."""
         run = RunSpans(self._tracer, self._instruments, team, request)
         try:

@@ -36,7 +36,8 @@ def assistant(content: str) -> dict[str, Any]:
 
 def rule_of(messages: Sequence[Mapping[str, Any]], **more: object) -> str | None:
     """The name of the built-in rule that a body matches."""
-    rule = matching_rule(parse({"model": "team", "messages": messages, **more}), BACKGROUND_RULES)
+    parsed = parse({"model": "team", "messages": messages, **more})
+    rule = matching_rule(parsed.run, BACKGROUND_RULES, stream=parsed.stream)
     return rule.name if rule else None
 
 
@@ -342,14 +343,14 @@ def test_a_rule_wants_all_that_it_says(
     matches: bool,  # noqa: FBT001
 ) -> None:
     request = parse({"model": "t", "messages": messages, "stream": True, **more})
-    assert (matching_rule(request, [MINE]) is MINE) is matches
+    assert (matching_rule(request.run, [MINE], stream=request.stream) is MINE) is matches
 
 
 def test_the_first_rule_that_matches_names_the_request() -> None:
     request = parse({"model": "t", "messages": ASKED, "stream": True, "max_tokens": 5})
     second = replace(MINE, name="second")
-    assert matching_rule(request, [second, MINE]) is second
-    assert matching_rule(request, []) is None
+    assert matching_rule(request.run, [second, MINE], stream=True) is second
+    assert matching_rule(request.run, [], stream=True) is None
 
 
 def test_own_rules_come_first_and_take_the_place_of_built_in_ones() -> None:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.protocol import body, sse
+from massgen_compat.protocol.answer import WireEvent
+from massgen_compat.protocol.chat_answer import DONE
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -93,7 +95,7 @@ def test_what_is_encoded_decodes_to_the_same_value(value: dict[str, object]) -> 
 
 @given(st.text(st.characters(categories=["L", "Zl", "Zp", "Zs", "Cc", "Cs"])))
 def test_an_event_is_one_line_of_utf8_for_every_way_to_split_lines(text: str) -> None:
-    event = sse.encode({"text": text}).decode("utf-8")
+    event = sse.frame(WireEvent("", body.encode({"text": text}))).decode("utf-8")
     assert event.startswith("data: {")
     assert event.endswith("}\n\n")
     assert len(event.splitlines()) == 2
@@ -104,5 +106,10 @@ def test_a_lone_surrogate_becomes_a_replacement_character_and_a_pair_its_charact
     assert json.loads(encoded) == {"lone": "a\ufffdb", "pair": "😀", "umlaut": "ü"}
 
 
-def test_the_last_event_is_done() -> None:
-    assert sse.DONE == b"data: [DONE]\n\n"
+def test_the_last_event_of_a_chat_stream_is_done() -> None:
+    assert sse.frames(DONE) == b"data: [DONE]\n\n"
+
+
+def test_a_named_event_has_its_name_before_its_data() -> None:
+    named = [WireEvent("response.created", b"{}"), WireEvent("", b"{}")]
+    assert sse.frames(named) == b"event: response.created\ndata: {}\n\ndata: {}\n\n"

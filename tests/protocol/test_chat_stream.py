@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat.events import MessageRefusal, MessageText, RunCompleted, RunEvent, RunStarted
-from massgen_compat.protocol import sse
-from massgen_compat.protocol.chat import ChatRequest, Renderer, parse
-from massgen_compat.protocol.sse import ChatStream
+from massgen_compat.protocol.chat import ChatRequest, parse
+from massgen_compat.protocol.chat_answer import ChatStream, wire_event
 from massgen_compat.result import FinalMessage, RunResult
+from tests.protocol.rendering import renderer_of
 
 TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(
     ['"', "\\", "\0", "\u2028", "\x85", "\ud800", "END", "E", "\n"]
@@ -39,10 +39,6 @@ def asked(stop: list[str], *, usage: bool) -> ChatRequest:
     )
 
 
-def renderer(request: ChatRequest) -> Renderer:
-    return Renderer(request, id="chatcmpl-1", created=1_700_000_000)
-
-
 @given(pieces=EVENTS, stop=st.sampled_from([[], ["END"]]), usage=st.booleans())
 def test_the_bytes_are_those_of_the_rendered_chunks(
     pieces: list[RunEvent], stop: list[str], *, usage: bool
@@ -63,7 +59,7 @@ def test_the_bytes_are_those_of_the_rendered_chunks(
     started = RunStarted(run_id="run_1", team="team", agents=("a",))
     events = [started, *pieces, RunCompleted(result=result)]
     request = asked(stop, usage=usage)
-    plain, stream = renderer(request), ChatStream(renderer(request))
+    plain, stream = renderer_of(request), ChatStream(renderer_of(request))
     for event in events:
-        assert stream.feed(event) == b"".join(map(sse.encode, plain.feed(event)))
-    assert stream.heartbeat() == sse.encode(plain.heartbeat())
+        assert list(stream.feed(event)) == [wire_event(chunk) for chunk in plain.feed(event)]
+    assert stream.heartbeat() == (wire_event(plain.heartbeat()),)

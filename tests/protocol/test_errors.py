@@ -25,6 +25,8 @@ from massgen_compat.errors import (
     UpstreamUnreachable,
 )
 from massgen_compat.protocol import sse
+from massgen_compat.protocol.chat import parse
+from massgen_compat.protocol.chat_answer import ChatStream
 from massgen_compat.protocol.errors import (
     ERRORS,
     MESSAGE_LIMIT,
@@ -39,6 +41,7 @@ from massgen_compat.protocol.errors import (
     wrong_key,
     wrong_method,
 )
+from tests.protocol.rendering import renderer_of
 
 Conforms = Callable[[str, object], None]
 
@@ -182,7 +185,10 @@ def test_a_rate_limit_in_a_stream_has_the_type_that_clients_look_for() -> None:
 
 
 def test_an_error_event_is_one_data_line() -> None:
-    encoded = sse.encode_error(UpstreamTimeout("no answer"))
+    answer = ChatStream(
+        renderer_of(parse({"model": "t", "messages": [{"role": "user", "content": "x"}]}))
+    )
+    encoded = sse.frames(answer.failed(UpstreamTimeout("no answer")))
     assert encoded.startswith(b'data: {"error":{')
     assert json.loads(encoded.removeprefix(b"data: "))["error"]["message"] == "no answer"
 

@@ -153,8 +153,8 @@ def test_what_a_provider_would_run_is_left_out_and_told() -> None:
         ),
         ({"input": [user("x"), {"role": "king", "content": ""}]}, "input[1].role", "invalid_value"),
         ({"instructions": "Be kind.", "input": [user(3)]}, "input[0].content", "invalid_type"),
-        ({"input": [OUTPUT]}, "input[0].role", None),
-        ({"input": [user("x"), CALL]}, "input[1].role", None),
+        ({"input": [OUTPUT]}, "input[0]", None),
+        ({"input": [user("x"), CALL]}, "input[1]", None),
         ({"input": "x", "previous_response_id": "r"}, "previous_response_id", "unsupported"),
         ({"input": "x", "background": True}, "background", "unsupported"),
         (
@@ -275,7 +275,7 @@ def test_anthropics_blocks_are_calls_and_results() -> None:
     assert second.tool_call_id == "toolu_2"
     assert request.run.tool_choice == "required"
     assert request.run.parallel_tool_calls is False
-    assert request.stop == ("END",)
+    assert request.rendering.options.stop == ("END",)
     assert request.run.tools == (
         Tool(name="read", description="Read.", parameters={"type": "object"}),
     )

@@ -120,7 +120,8 @@ def test_a_parameter_whose_neglect_changes_the_answer_is_refused(name: str) -> N
 
 def test_parameters_of_the_server_shape_the_response() -> None:
     parsed = request(stream=True, stream_options={"include_usage": True}, stop="END")
-    assert (parsed.stream, parsed.include_usage, parsed.stop) == (True, True, ("END",))
+    options = parsed.rendering.options
+    assert (parsed.stream, options.include_usage, options.stop) == (True, True, ("END",))
     assert (parsed.run.agent_params, parsed.run.presenter_params) == ({}, {})
     assert parsed.ignored == ()
 

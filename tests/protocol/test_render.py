@@ -24,9 +24,11 @@ from massgen_compat.events import (
     WinnerChosen,
 )
 from massgen_compat.message import ToolCall
-from massgen_compat.protocol.chat import ChatRequest, Renderer, fold, parse
+from massgen_compat.protocol.chat import ChatRequest, parse
+from massgen_compat.protocol.fold import fold
 from massgen_compat.result import AgentUsage, FinalMessage, FinishReason, RunResult, Usage, Vote
 from massgen_compat.turn import Phase
+from tests.protocol.rendering import renderer_of
 
 Conforms = Callable[[str, object], None]
 
@@ -95,7 +97,7 @@ def text(*pieces: str) -> tuple[MessageText, ...]:
 
 
 def render(request: ChatRequest, events: list[RunEvent]) -> list[dict[str, Any]]:
-    renderer = Renderer(request, id="chatcmpl-1", created=1_700_000_000, fingerprint="fp_1")
+    renderer = renderer_of(request, created=1_700_000_000, fingerprint="fp_1")
     return [chunk for event in events for chunk in renderer.feed(event)]
 
 
@@ -263,13 +265,13 @@ def test_a_stream_is_the_role_then_progress_then_text_then_one_finish_then_usage
 
 
 def test_the_role_leaves_with_the_first_event_and_without_a_content_key() -> None:
-    renderer = Renderer(ask(), id="chatcmpl-1", created=1)
+    renderer = renderer_of(ask())
     [chunk] = renderer.feed(RunStarted(run_id="run_1", team="pair", agents=("a", "b")))
     assert chunk["choices"][0]["delta"] == {"role": "assistant"}
 
 
 def test_text_passes_through_as_it_comes() -> None:
-    renderer = Renderer(ask(), id="chatcmpl-1", created=1)
+    renderer = renderer_of(ask())
     assert deltas(renderer.feed(MessageText(text="H"))) == [{"content": "H"}]
 
 
@@ -287,7 +289,7 @@ def test_the_frame_is_the_same_in_every_chunk_and_in_the_completion() -> None:
 
 
 def test_a_heartbeat_is_a_chunk_with_an_empty_delta_that_changes_nothing() -> None:
-    renderer = Renderer(ask(**USAGE), id="chatcmpl-1", created=1)
+    renderer = renderer_of(ask(**USAGE))
     first = renderer.feed(RunStarted(run_id="run_1", team="pair", agents=("a",)))
     beat = renderer.heartbeat()
     rest = [c for event in (*text("x"), RunCompleted(result=RESULT)) for c in renderer.feed(event)]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massgen_compat import Agent, MassGen, ScriptedModel, Team, TeamSettings
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.protocol.chat import parse
 from massgen_compat.protocol.parameters import PARAMETERS
@@ -17,23 +18,32 @@ USER = {"role": "user", "content": "hi"}
 @pytest.mark.parametrize("trace", ["off", "status", "full"])
 def test_a_request_can_choose_its_trace(trace: str) -> None:
     parsed = parse({"model": "m", "messages": [USER], "massgen": {"trace": trace}})
-    assert (parsed.run.trace, parsed.massgen_object, parsed.ignored) == (trace, True, ())
+    assert (parsed.run.trace, parsed.ignored) == (trace, ())
+    assert parsed.rendering.options.massgen_object
 
 
 def test_massgen_off_leaves_the_massgen_object_out() -> None:
     parsed = parse({"model": "m", "messages": [USER], "massgen": "off"})
-    assert (parsed.run.trace, parsed.massgen_object) == (None, False)
+    assert (parsed.run.trace, parsed.rendering.options.massgen_object) == (None, False)
 
 
-@pytest.mark.parametrize("default", ["off", "full", None])
-def test_a_request_without_a_trace_gets_the_default(default: Trace | None) -> None:
+@pytest.mark.parametrize("default", ["off", "full", "status"])
+def test_a_request_without_a_trace_gets_its_teams(default: Trace) -> None:
     request: dict[str, object] = {"model": "m", "messages": [USER], "massgen": {"trace": None}}
-    assert parse(request, default_trace=default).run.trace == default
+    parsed = parse(request)
+    assert parsed.run.trace is None
+    team = Team("m", [Agent("a", model="x")], settings=TeamSettings(trace=default))
+    massgen = MassGen(team, connect=lambda _: ScriptedModel({}))
+    assert massgen.admit(parsed).run.request.trace == default
 
 
 def test_the_model_is_the_team() -> None:
     parsed = parse({"model": "pair", "messages": [USER]})
-    assert (parsed.model, parsed.run.team, parsed.stream) == ("pair", "pair", False)
+    assert (parsed.rendering.options.model, parsed.run.team, parsed.stream) == (
+        "pair",
+        "pair",
+        False,
+    )
 
 
 # Anything

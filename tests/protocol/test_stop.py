@@ -15,16 +15,16 @@ from massgen_compat.events import (
     RunEvent,
     RunStarted,
 )
-from massgen_compat.protocol.chat import Renderer, fold, parse
+from massgen_compat.protocol.chat import parse
+from massgen_compat.protocol.fold import fold
 from massgen_compat.result import FinalMessage, FinishReason, RunResult
+from tests.protocol.rendering import renderer_of
 
 MESSAGE = [{"role": "user", "content": "x"}]
 
 
 def choice_of(stop: object, *message: RunEvent, finish: FinishReason = "stop") -> dict[str, Any]:
-    renderer = Renderer(
-        parse({"model": "t", "messages": MESSAGE, "stop": stop}), id="chatcmpl-1", created=1
-    )
+    renderer = renderer_of(parse({"model": "t", "messages": MESSAGE, "stop": stop}))
     result = RunResult(
         run_id="r",
         team="t",

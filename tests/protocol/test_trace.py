@@ -24,9 +24,10 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.protocol.chat import Renderer, parse
+from massgen_compat.protocol.chat import parse
 from massgen_compat.run import Trace
 from massgen_compat.turn import Phase
+from tests.protocol.rendering import renderer_of
 
 PAIR = RunStarted(run_id="r", team="t", agents=("a", "b"))
 
@@ -35,7 +36,7 @@ def trace(level: Trace | None, *events: RunEvent) -> str:
     request = parse(
         {"model": "t", "messages": [{"role": "user", "content": "x"}], "massgen": {"trace": level}}
     )
-    renderer = Renderer(request, id="chatcmpl-1", created=1)
+    renderer = renderer_of(request)
     chunks = [chunk for event in events for chunk in renderer.feed(event)]
     pieces = [chunk["choices"][0]["delta"].get("reasoning_content", "") for chunk in chunks]
     return "".join(pieces)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from massgen_compat.events import MessageText, RunCompleted, RunStarted
-from massgen_compat.protocol.chat import Renderer, fold, parse
+from massgen_compat.protocol.chat import parse
+from massgen_compat.protocol.fold import fold
 from massgen_compat.result import AgentUsage, FinalMessage, RunResult, Usage, Vote
+from tests.protocol.rendering import renderer_of
 
 Conforms = Callable[[str, object], None]
 
@@ -40,7 +42,7 @@ RESULT = RunResult(
 
 def chunks_of(result: RunResult, **params: Any) -> list[dict[str, Any]]:
     payload = {"model": "pair", "messages": [{"role": "user", "content": "x"}]} | params
-    renderer = Renderer(parse(payload), id="chatcmpl-1", created=1)
+    renderer = renderer_of(parse(payload))
     events = (
         RunStarted(run_id="run_1", team="pair", agents=("a", "b")),
         MessageText(text="Hello"),

@@ -3,27 +3,33 @@
 import anyio
 import pytest
 
+from massgen_compat.protocol.answer import WireEvent
 from massgen_compat.serving.output import Output, Reader
+
+
+def event(number: int) -> WireEvent:
+    return WireEvent("", b"%03d" % number)
 
 
 async def put_all(output: Output, pieces: int) -> None:
     for number in range(pieces):
-        await output.put(b"%03d" % number)
+        await output.send(event(number))
     output.close()
 
 
-async def read(reader: Reader, pieces: list[bytes]) -> None:
+async def read(reader: Reader, pieces: list[WireEvent]) -> None:
     while more := await reader.read():
         pieces += more
 
 
-WHOLE = [b"%03d" % number for number in range(100)]
+BEAT = WireEvent("", b"beat")
+WHOLE = [event(number) for number in range(100)]
 
 
 @pytest.mark.anyio
 async def test_who_joins_late_reads_from_the_beginning() -> None:
     output = Output()
-    first, second = list[bytes](), list[bytes]()
+    first, second = list[WireEvent](), list[WireEvent]()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(put_all, output, 100)
         early = output.reader()
@@ -37,7 +43,7 @@ async def test_who_joins_late_reads_from_the_beginning() -> None:
 @pytest.mark.anyio
 async def test_the_fastest_reader_sets_the_pace_while_there_is_room() -> None:
     output = Output(ahead=5)
-    pieces: list[bytes] = []
+    pieces: list[WireEvent] = []
     with output.reader():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(put_all, output, 100)
@@ -62,7 +68,7 @@ async def test_the_only_reader_sets_the_pace() -> None:
 @pytest.mark.anyio
 async def test_beyond_the_memory_what_was_read_is_dropped_and_nobody_can_join() -> None:
     output = Output(keep_bytes=30, ahead=5)
-    pieces: list[bytes] = []
+    pieces: list[WireEvent] = []
     with output.reader() as reader:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(put_all, output, 100)
@@ -76,7 +82,7 @@ async def test_beyond_the_memory_what_was_read_is_dropped_and_nobody_can_join() 
 @pytest.mark.anyio
 async def test_without_readers_a_run_goes_on_until_the_memory_is_full() -> None:
     output = Output(keep_bytes=30, ahead=5)
-    pieces: list[bytes] = []
+    pieces: list[WireEvent] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(put_all, output, 100)
         await anyio.wait_all_tasks_blocked()
@@ -90,21 +96,21 @@ async def test_without_readers_a_run_goes_on_until_the_memory_is_full() -> None:
 async def test_what_breaks_a_silence_is_read_by_one_reader_and_is_no_part_of_the_output() -> None:
     output = Output()
     with output.reader() as reader, output.reader() as other:
-        reader.interject(b"beat")
-        assert await reader.read() == [b"beat"]
-        await output.put(b"000")
-        reader.interject(b"beat")
-        assert await reader.read() == [b"000"], "the beat came before what is there"
+        reader.interject([BEAT])
+        assert await reader.read() == [BEAT]
+        await output.send(event(0))
+        reader.interject([BEAT])
+        assert await reader.read() == [event(0)], "the beat came before what is there"
         output.close()
-        assert await reader.read() == [], "a beat came though the silence was over"
-        assert await other.read() == [b"000"]
-        assert await other.read() == []
+        assert not await reader.read(), "a beat came though the silence was over"
+        assert await other.read() == [event(0)]
+        assert not await other.read()
 
 
 @pytest.mark.anyio
 async def test_beyond_the_deadline_a_reader_that_stalls_holds_nothing_up() -> None:
     output = Output(keep_bytes=30, ahead=5)
-    pieces: list[bytes] = []
+    pieces: list[WireEvent] = []
     with output.reader() as stalled, anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(put_all, output, 100)

@@ -14,38 +14,51 @@ from massgen_compat.protocol.foreign.parts import chat_content, kind, mapping
 _FAILED: Final = {"type": "text", "text": "[The tool reported an error.]"}
 
 
-def as_chat(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The body with its messages, its ``system`` and its ``stop_sequences`` as chat has them."""
+def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The body with its messages, its ``system`` and its ``stop_sequences`` as chat has them.
+
+    Also the paths that are others now, see ``BodyPlaces``.
+    """
     body = dict(payload)
     given = body.get("messages")
     if not isinstance(given, list):
-        return body
-    messages = [each for message in cast("list[object]", given) for each in _messages(message)]
+        return body, {}
+    messages: list[object] = []
+    places: dict[str, str] = {}
     if isinstance(body.get("system"), str | list):
-        messages = [{"role": "system", "content": chat_content(body.pop("system"))}, *messages]
+        messages.append({"role": "system", "content": chat_content(body.pop("system"))})
+        places["messages[0]"] = places["messages[0].content"] = "system"
+    for index, message in enumerate(cast("list[object]", given)):
+        for place, each in _messages(message, f"messages[{index}]"):
+            if place != f"messages[{len(messages)}]":
+                places[f"messages[{len(messages)}]"] = place
+            messages.append(each)
     if "stop_sequences" in body:
         body.setdefault("stop", body.pop("stop_sequences") or None)
-    return {**body, "messages": messages}
+        places["stop"] = "stop_sequences"
+    return {**body, "messages": messages}, places
 
 
-def _messages(message: object) -> Iterator[object]:
-    """One message, or the results and the words of the user that it holds."""
+def _messages(message: object, place: str) -> Iterator[tuple[str, object]]:
+    """One message, or the results and the words of the user that it holds, each with its place."""
     given = mapping(message)
     content = given.get("content")
     if not isinstance(content, list):
-        yield message
+        yield place, message
         return
     blocks = cast("list[object]", content)
     kinds = {kind(block) for block in blocks}
     if given.get("role") == "assistant" and "tool_use" in kinds:
-        yield _calling(given, blocks)
+        yield place, _calling(given, blocks)
     elif given.get("role") in {"user", "tool"} and "tool_result" in kinds:
         made = given.get("tool_call_id")
-        yield from (_result(mapping(b), made) for b in blocks if kind(b) == "tool_result")
+        for index, block in enumerate(blocks):
+            if kind(block) == "tool_result":
+                yield f"{place}.content[{index}]", _result(mapping(block), made)
         if said := [block for block in blocks if kind(block) != "tool_result"]:
-            yield {**given, "role": "user", "content": chat_content(said)}
+            yield place, {**given, "role": "user", "content": chat_content(said)}
     else:
-        yield {**given, "content": chat_content(blocks)}
+        yield place, {**given, "content": chat_content(blocks)}
 
 
 def _calling(message: Mapping[str, Any], blocks: list[object]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ codex-proxy#507) for which of them matter.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from pydantic_core import to_json
 
@@ -24,14 +24,15 @@ MAX_ITEMS: Final = 8192
 """Several items can become one message, so these are more than there may be messages."""
 
 
-def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[int, ...] | None]:
-    """The body, and the place in ``input`` of each of its messages; ``None`` for a chat body.
+def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The body, and the paths that are others now, see ``BodyPlaces``; none for a chat body.
 
     Raises ``InvalidRequest`` for items without their fields and for references to stored ones.
     """
     body = dict(payload)
+    places: dict[str, str] = {}
     if body.get("messages") or body.get("input") is None:
-        return _with_effort(body), None
+        return _with_effort(body, places), places
     for name in _STORED:
         if body.pop(name, None) is not None:
             raise _unsupported(name, "nothing is stored here; send the whole conversation")
@@ -39,31 +40,44 @@ def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[int, ...]
         raise _unsupported("background", "a run lasts as long as its request")
     history = _history(body.pop("input"))
     body.pop("messages", None)
-    _rename(body, "max_output_tokens", "max_completion_tokens")
+    _rename(body, places, "max_output_tokens", "max_completion_tokens")
     text = mapping(body.pop("text", None))
-    if text.get("verbosity") is not None:
-        body.setdefault("verbosity", text["verbosity"])
-    if mapping(text.get("format")):
-        body.setdefault("response_format", _response_format(mapping(text["format"])))
-    messages, origin = history.told()
+    if text.get("verbosity") is not None and "verbosity" not in body:
+        body["verbosity"] = text["verbosity"]
+        places["verbosity"] = "text.verbosity"
+    if mapping(text.get("format")) and "response_format" not in body:
+        body["response_format"] = _response_format(mapping(text["format"]))
+        places["response_format"] = places["response_format.json_schema"] = "text.format"
+    messages: list[dict[str, Any]] = []
+    places["messages"] = "input"
     if (instructions := body.pop("instructions", None)) is not None:
-        messages = [{"role": "system", "content": instructions}, *messages]
-        origin = [0, *origin]
-    return {**_with_effort(body), "messages": messages}, tuple(origin)
+        messages.append({"role": "system", "content": instructions})
+        places["messages[0]"] = places["messages[0].content"] = "instructions"
+    for message, paths in history.told():
+        now = f"messages[{len(messages)}]"
+        places |= {f"{now}{below}": sent for below, sent in paths.items()}
+        messages.append(message)
+    return {**_with_effort(body, places), "messages": messages}, places
 
 
-def _with_effort(body: dict[str, Any]) -> dict[str, Any]:
+def _with_effort(body: dict[str, Any], places: dict[str, str]) -> dict[str, Any]:
     """``reasoning: {effort}``, which Cursor sends at the top of chat bodies, too."""
     effort = mapping(body.get("reasoning")).get("effort")
     if effort is not None:
         body.pop("reasoning")
-        body.setdefault("reasoning_effort", effort)
+        if "reasoning_effort" not in body:
+            body["reasoning_effort"] = effort
+            places["reasoning_effort"] = "reasoning.effort"
     return body
 
 
-def _rename(body: dict[str, Any], name: str, chat_name: str) -> None:
-    if name in body:
-        body.setdefault(chat_name, body.pop(name))
+def _rename(body: dict[str, Any], places: dict[str, str], name: str, chat_name: str) -> None:
+    if name not in body:
+        return
+    value = body.pop(name)
+    if chat_name not in body:
+        body[chat_name] = value
+        places[chat_name] = name
 
 
 def _response_format(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -72,15 +86,17 @@ def _response_format(given: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "json_schema", "json_schema": {k: v for k, v in given.items() if k != "type"}}
 
 
+_Told: TypeAlias = tuple[dict[str, Any], dict[str, str]]
+"""A message, and the paths in the sent body of what is below each of its own paths."""
+
+
 @dataclass
 class _Group:
-    """A message, its place in ``input``, and the results that stand behind it."""
+    """A message with its paths, and the results that stand behind it."""
 
     message: dict[str, Any]
-    place: int
-    results: list[tuple[dict[str, Any], int]] = field(
-        default_factory=list[tuple[dict[str, Any], int]]
-    )
+    paths: dict[str, str]
+    results: list[_Told] = field(default_factory=list[_Told])
 
 
 @dataclass
@@ -95,32 +111,37 @@ class _History:
         """The last message, an empty one where that is a result."""
         return self.groups[-1].message if self.groups and not self.groups[-1].results else {}
 
-    def say(self, message: dict[str, Any], index: int) -> None:
-        self.groups.append(_Group(message, index))
+    def say(self, message: dict[str, Any], at: str) -> None:
+        """Add a message, which stands at that path."""
+        self.groups.append(_Group(message, {"": at}))
 
-    def call(self, call: dict[str, Any], index: int) -> None:
+    def call(self, call: dict[str, Any], at: str) -> None:
         """Add a call to the message of the assistant that it belongs to."""
         if self.last.get("role") != "assistant" or not _takes_calls(self.last):
-            self.say({"role": "assistant", "content": None}, index)
-        self.last.setdefault("tool_calls", []).append(call)
+            message: dict[str, Any] = {"role": "assistant", "content": None}
+            self.groups.append(_Group(message, {"": at, ".role": at}))
+        calls, group = self.last.setdefault("tool_calls", []), self.groups[-1]
+        own = f".tool_calls[{len(calls)}]"
+        group.paths |= {own: at, f"{own}.{call['type']}": at, f"{own}.id": f"{at}.call_id"}
+        calls.append(call)
         if isinstance(call["id"], str):
-            self.calls[call["id"]] = self.groups[-1]
+            self.calls[call["id"]] = group
 
-    def result(self, call_id: object, output: object, index: int) -> None:
+    def result(self, call_id: object, output: object, at: str) -> None:
         """Add a result behind its call and the results that it already has; else at the end."""
         message = {"role": "tool", "tool_call_id": call_id, "content": output}
+        paths = {"": at, ".role": at, ".tool_call_id": f"{at}.call_id", ".content": f"{at}.output"}
         group = self.calls.get(call_id) if isinstance(call_id, str) else None
         if group is None:
-            self.say(message, index)
+            self.groups.append(_Group(message, paths))
         else:
-            group.results.append((message, index))
+            group.results.append((message, paths))
 
-    def told(self) -> tuple[list[dict[str, Any]], list[int]]:
-        """The messages in their order, and the place of each."""
-        told = [
-            pair for group in self.groups for pair in ((group.message, group.place), *group.results)
+    def told(self) -> list[_Told]:
+        """The messages in their order, and the paths of each."""
+        return [
+            pair for group in self.groups for pair in ((group.message, group.paths), *group.results)
         ]
-        return [message for message, _ in told], [place for _, place in told]
 
 
 def _takes_calls(message: Mapping[str, Any]) -> bool:
@@ -131,7 +152,9 @@ def _takes_calls(message: Mapping[str, Any]) -> bool:
 def _history(given: object) -> _History:
     history = _History()
     if isinstance(given, str):
-        history.say({"role": "user", "content": given}, 0)
+        history.groups.append(
+            _Group({"role": "user", "content": given}, {"": "input", ".content": "input"})
+        )
         return history
     if not isinstance(given, list | tuple):
         raise InvalidRequest(
@@ -144,29 +167,27 @@ def _history(given: object) -> _History:
     if len(items) > MAX_ITEMS:
         raise too_long("input", MAX_ITEMS, len(items))
     for index, item in enumerate(items):
-        _add(history, mapping(item), index)
+        _add(history, mapping(item), f"input[{index}]")
     return history
 
 
-def _add(history: _History, item: Mapping[str, Any], index: int) -> None:
+def _add(history: _History, item: Mapping[str, Any], at: str) -> None:
     sort = item.get("type") or "message"
     match sort:
         case "message":
-            _say(history, item, index)
+            _say(history, item, at)
         case "function_call" | "custom_tool_call":
-            call = _call(item, f"input[{index}]", str(sort))
-            history.call(call, index)
+            call = _call(item, at, str(sort))
+            history.call(call, at)
         case "function_call_output" | "custom_tool_call_output":
-            needed = _required(item, f"input[{index}]", "call_id")
-            history.result(needed["call_id"], _output(item.get("output")), index)
+            needed = _required(item, at, "call_id")
+            history.result(needed["call_id"], _output(item.get("output")), at)
         case "reasoning" | "compaction":
             pass  # sealed by another provider
         case "item_reference" if str(item.get("id", "")).startswith("rs_"):
             pass
         case "item_reference":
-            raise _unsupported(
-                f"input[{index}].type", "nothing is stored here; send the item itself"
-            )
+            raise _unsupported(f"{at}.type", "nothing is stored here; send the item itself")
         case str() if sort.endswith(("_call", "_call_output", "_list_tools")):
             pass  # a tool that the other provider ran itself; its message tells what came of it
         case _:
@@ -174,19 +195,19 @@ def _add(history: _History, item: Mapping[str, Any], index: int) -> None:
                 f"Invalid value: '{shorten(str(sort), ECHO_LIMIT)}'. Supported values are: "
                 "'message', 'function_call', 'function_call_output', 'custom_tool_call', "
                 "'custom_tool_call_output', and 'reasoning'.",
-                param=f"input[{index}].type",
+                param=f"{at}.type",
                 code="invalid_value",
             )
 
 
-def _say(history: _History, item: Mapping[str, Any], index: int) -> None:
+def _say(history: _History, item: Mapping[str, Any], at: str) -> None:
     message = {key: value for key, value in item.items() if key not in {"type", "id", "status"}}
     message["content"] = chat_content(item.get("content"))
     before = history.last
     if message.get("role") == "assistant" and before.get("tool_calls") and "tool_calls" not in item:
         before["content"] = _joined(before.get("content"), message["content"])
     else:
-        history.say(message, index)
+        history.say(message, at)
 
 
 def _joined(said: object, more: object) -> object:

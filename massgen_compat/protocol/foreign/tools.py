@@ -16,39 +16,52 @@ _FORMS: Final = frozenset({"auto", "none"})
 
 def as_chat(
     payload: Mapping[str, Any], *, hosted_ignored: bool
-) -> tuple[dict[str, Any], frozenset[str], tuple[str, ...]]:
+) -> tuple[dict[str, Any], frozenset[str], tuple[str, ...], dict[str, str]]:
     """The body with its tools and its choice as chat has them.
 
-    Also the names of the custom tools that were spelled flat, and with ``hosted_ignored`` what was
-    left out: tools that a provider would run, which nobody runs here.
+    Also the names of the custom tools that were spelled flat; with ``hosted_ignored`` what was left
+    out: tools that a provider would run, which nobody runs here; and the paths that are others now,
+    see ``BodyPlaces``.
     """
     body = dict(payload)
     tools = body.get("tools")
     if not isinstance(tools, list):
-        return body, frozenset(), ()
+        return body, frozenset(), (), {}
     kept: list[object] = []
     ignored: list[str] = []
     flat: set[str] = set()
-    for tool in map(_without_null, cast("list[object]", tools)):
+    places: dict[str, str] = {}
+    for index, tool in enumerate(map(_without_null, cast("list[object]", tools))):
         given, sort = mapping(tool), _sort(tool)
         if hosted_ignored and sort and sort not in _NESTED:
             ignored.append(f"tools.{sort}")
             continue
         if sort == "custom" and "custom" not in given:
             flat.add(str(given.get("name")))
+        places |= _places(given, sort, index, len(kept))
         kept.append(_tool(given, sort) if given else tool)
     choice = body.get("tool_choice")
     if not kept and (ignored or hosted_ignored or (isinstance(choice, str) and choice in _FORMS)):
         # An empty list beside a choice is of a client that fills in a form (Cursor, recorded).
         del body["tools"]
         body.pop("tool_choice", None)
-        return body, frozenset(), tuple(ignored)
+        return body, frozenset(), tuple(ignored), {}
     body["tools"] = kept
     if mapping(choice):
         body["tool_choice"], parallel = _choice(mapping(choice))
         if parallel is not None:
             body.setdefault("parallel_tool_calls", parallel)
-    return body, frozenset(flat), tuple(ignored)
+    return body, frozenset(flat), tuple(ignored), places
+
+
+def _places(tool: Mapping[str, Any], sort: str, index: int, now: int) -> dict[str, str]:
+    """The paths of the tool ``index``, which is ``now`` another one, or spelled in another way."""
+    places = {} if index == now else {f"tools[{now}]": f"tools[{index}]"}
+    if _is_flat(tool, sort):
+        places[f"tools[{now}].{sort}"] = f"tools[{index}]"
+        if "input_schema" in tool:
+            places[f"tools[{now}].{sort}.parameters"] = f"tools[{index}].input_schema"
+    return places
 
 
 def _without_null(tool: object) -> object:
@@ -62,7 +75,7 @@ def _sort(tool: object) -> str:
 
 
 def _tool(tool: Mapping[str, Any], sort: str) -> Mapping[str, Any]:
-    if sort not in _NESTED or sort in tool or "name" not in tool:
+    if not _is_flat(tool, sort):
         return tool
     fields = {k: v for k, v in tool.items() if k not in {"type", "input_schema", "cache_control"}}
     if "input_schema" in tool:
@@ -71,6 +84,11 @@ def _tool(tool: Mapping[str, Any], sort: str) -> Mapping[str, Any]:
         grammar = {k: v for k, v in fields["format"].items() if k != "type"}
         fields["format"] = {"type": "grammar", "grammar": grammar}
     return {"type": sort, sort: fields}
+
+
+def _is_flat(tool: Mapping[str, Any], sort: str) -> bool:
+    """Whether the name of the function stands beside the type, and not within it."""
+    return sort in _NESTED and sort not in tool and "name" in tool
 
 
 def _choice(choice: Mapping[str, Any]) -> tuple[object, bool | None]:
@@ -95,6 +113,6 @@ def _choice(choice: Mapping[str, Any]) -> tuple[object, bool | None]:
 
 def _named(choice: Mapping[str, Any]) -> Mapping[str, Any]:
     sort = kind(choice)
-    if sort not in _NESTED or sort in choice or "name" not in choice:
+    if not _is_flat(choice, sort):
         return choice
     return {"type": sort, sort: {"name": choice["name"]}}
