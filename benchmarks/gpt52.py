@@ -16,17 +16,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from massgen_compat import Agent, Backend, MassGen, RunRequest, Team
-from massgen_compat.coordination import Replied, Rules, begin, step
+from massgen_compat._agents.decisions import ToolNames, read_decisions, workflow_tools
+from massgen_compat._coordination import Replied, Rules, begin, step
+from massgen_compat._run.message import ToolCall, text_message
+from massgen_compat._run.result import Usage
+from massgen_compat._run.team import Api
+from massgen_compat._run.turn import Hear, Phase, Reply, TurnRequest
+from massgen_compat._upstream import chat, responses
+from massgen_compat._upstream.backends import BACKENDS
 from massgen_compat.events import Answered, RunCompleted, VoteCast
-from massgen_compat.message import ToolCall, text_message
 from massgen_compat.policies import Policy, resolve
 from massgen_compat.policies.request import shape
-from massgen_compat.result import Usage
-from massgen_compat.run import Api
-from massgen_compat.turn import Hear, Phase, Reply, TurnRequest
-from massgen_compat.upstream import chat, responses
-from massgen_compat.upstream.backends import BACKENDS
-from massgen_compat.workflow import ToolNames, read_decisions, workflow_tools
 
 RUNS = 20
 

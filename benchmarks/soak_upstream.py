@@ -13,9 +13,9 @@ import sys
 
 import uvicorn
 
-from massgen_compat.scripted import ScriptedServer, ServedRequest
-from massgen_compat.scripted.delivery import Receive, Scope, Send, send_json
-from massgen_compat.turn import Phase
+from massgen_compat._run.turn import Phase
+from massgen_compat.testing import ScriptedServer, ServedRequest
+from massgen_compat.testing.delivery import Receive, Scope, Send, send_json
 
 TOKENS = 60
 SLOW_TEXT = " ".join(f"word{index}" for index in range(TOKENS))

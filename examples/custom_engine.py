@@ -11,7 +11,17 @@ from collections.abc import Sequence
 import anyio
 
 from massgen_compat import Agent, Backend, MassGen, RunRequest, ScriptedModel, Team
-from massgen_compat.channel import Sink
+from massgen_compat.engine import (
+    AgentUsage,
+    Answer,
+    FinalMessage,
+    Phase,
+    Reply,
+    RunResult,
+    Sink,
+    TurnPiece,
+    TurnRequest,
+)
 from massgen_compat.errors import UpstreamError
 from massgen_compat.events import (
     AgentText,
@@ -22,8 +32,6 @@ from massgen_compat.events import (
     RunStarted,
     WinnerChosen,
 )
-from massgen_compat.result import AgentUsage, Answer, FinalMessage, RunResult
-from massgen_compat.turn import Phase, Reply, TurnPiece, TurnRequest
 
 
 class Longest:

@@ -8,11 +8,9 @@ a round. It works offline: the agents follow scripts, and the first of them vote
 
 import anyio
 
-from massgen_compat import Agent, Backend, MassGen, RunRequest, Team
-from massgen_compat.coordination import Objection
+from massgen_compat import Agent, Backend, MassGen, RunRequest, Team, text_message
 from massgen_compat.events import SubmissionRejected, VoteCast, WinnerChosen
-from massgen_compat.message import text_message
-from massgen_compat.policies import Policy, Submission
+from massgen_compat.policies import Objection, Policy, Submission
 
 LEAST_WORDS = 4
 

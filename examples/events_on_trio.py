@@ -10,9 +10,8 @@ from pathlib import Path
 
 import trio
 
-from massgen_compat import MassGen, RunRequest
+from massgen_compat import MassGen, RunRequest, text_message
 from massgen_compat.events import Answered, WinnerChosen
-from massgen_compat.message import text_message
 
 SCRIPTED = Path(__file__).with_name("team_scripted.yaml")
 

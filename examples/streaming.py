@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from massgen_compat import MassGen, RunRequest
+from massgen_compat import MassGen, RunRequest, text_message
 from massgen_compat.events import (
     Answered,
     MessageText,
@@ -19,7 +19,6 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.message import text_message
 
 SCRIPTED = Path(__file__).with_name("team_scripted.yaml")
 

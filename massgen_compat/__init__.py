@@ -3,57 +3,122 @@
     massgen = MassGen(Team("pair", [Agent("a", model="gpt-5.2"), Agent("b", model="gpt-5.2")]))
     completion = await massgen.chat({"model": "pair", "messages": [...]})
 
-``create_app`` (in ``massgen_compat.asgi``, extra ``[server]``) puts it behind HTTP.
+These names are the door: what a program needs, it imports from here. Beside it there are, for those
+who need them, ``asgi`` (``create_app``, extra ``[server]``), ``errors``, ``events``, ``engine`` (to
+write an engine, or another way to a model), ``policies``, ``config``, ``telemetry`` (``[otel]``)
+and ``testing``. Modules with an underscore are private and change without notice.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from massgen_compat.client import MassGen
-    from massgen_compat.errors import MassGenError
-    from massgen_compat.message import Message
-    from massgen_compat.run import (
+    from massgen_compat._client.massgen import MassGen
+    from massgen_compat._client.observers import Observer
+    from massgen_compat._run.background_rules import BackgroundRule
+    from massgen_compat._run.message import Message, text_message
+    from massgen_compat._run.request import RunRequest
+    from massgen_compat._run.result import FinalMessage, RunResult, Usage
+    from massgen_compat._run.team import (
         Agent,
         Backend,
         Escalation,
         Limits,
         Price,
-        RunRequest,
         Team,
         TeamSettings,
+        Timeouts,
     )
-    from massgen_compat.scripted import ScriptedModel
+    from massgen_compat._run.turn import ModelClient
+    from massgen_compat.engine import Engine
+    from massgen_compat.errors import (
+        ConfigError,
+        EngineUnavailable,
+        InvalidRequest,
+        LimitExceeded,
+        MassGenError,
+        ModelNotFound,
+        Overloaded,
+        UpstreamError,
+    )
+    from massgen_compat.events import RunEvent
+    from massgen_compat.policies import Policy
+    from massgen_compat.testing import ScriptedModel
 
 __all__ = [
     "Agent",
     "Backend",
+    "BackgroundRule",
+    "ConfigError",
+    "Engine",
+    "EngineUnavailable",
     "Escalation",
+    "FinalMessage",
+    "InvalidRequest",
+    "LimitExceeded",
     "Limits",
     "MassGen",
     "MassGenError",
     "Message",
+    "ModelClient",
+    "ModelNotFound",
+    "Observer",
+    "Overloaded",
+    "Policy",
     "Price",
+    "RunEvent",
     "RunRequest",
+    "RunResult",
     "ScriptedModel",
     "Team",
     "TeamSettings",
+    "Timeouts",
+    "UpstreamError",
+    "Usage",
+    "text_message",
 ]
 
-_HOMES = {
-    "MassGen": "client",
-    "MassGenError": "errors",
-    "Message": "message",
-    "ScriptedModel": "scripted",
+_MODULES = {
+    "_client.massgen": ("MassGen",),
+    "_client.observers": ("Observer",),
+    "_run.background_rules": ("BackgroundRule",),
+    "_run.message": ("Message", "text_message"),
+    "_run.request": ("RunRequest",),
+    "_run.result": ("FinalMessage", "RunResult", "Usage"),
+    "_run.team": (
+        "Agent",
+        "Backend",
+        "Escalation",
+        "Limits",
+        "Price",
+        "Team",
+        "TeamSettings",
+        "Timeouts",
+    ),
+    "_run.turn": ("ModelClient",),
+    "engine": ("Engine",),
+    "errors": (
+        "ConfigError",
+        "EngineUnavailable",
+        "InvalidRequest",
+        "LimitExceeded",
+        "MassGenError",
+        "ModelNotFound",
+        "Overloaded",
+        "UpstreamError",
+    ),
+    "events": ("RunEvent",),
+    "policies": ("Policy",),
+    "testing": ("ScriptedModel",),
 }
-"""The modules of the public names; of all others it is ``run``."""
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
     """A name is loaded where it is used: building a team does not wait for the OpenAI SDK."""
-    if name not in __all__:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"massgen_compat.{_HOMES.get(name, 'run')}"), name)
+    value = getattr(import_module(f"massgen_compat.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

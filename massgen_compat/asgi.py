@@ -13,17 +13,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
-from massgen_compat.client import MassGen
-from massgen_compat.errors import MassGenError
-from massgen_compat.http.answer import Patience
-from massgen_compat.http.envelope import Envelope
-from massgen_compat.http.keys import Keys
-from massgen_compat.http.reading import BodyLimits
-from massgen_compat.http.replies import http_error, massgen_error, nobody_there
-from massgen_compat.http.service import Service
-from massgen_compat.protocol.openapi import PREFIXES
-from massgen_compat.serving.runs import Runs
-from massgen_compat.serving.settings import (
+from massgen_compat._client.massgen import MassGen
+from massgen_compat._server.access import Envelope, Keys
+from massgen_compat._server.endpoints import Service
+from massgen_compat._server.replies import http_error, massgen_error, nobody_there
+from massgen_compat._server.requests import BodyLimits
+from massgen_compat._server.response import Patience
+from massgen_compat._server.runs import Runs
+from massgen_compat._server.settings import (
     FAILURE_MEMORY_SECONDS,
     MAX_QUEUE,
     MAX_RUNS,
@@ -31,6 +28,8 @@ from massgen_compat.serving.settings import (
     WRITE_SECONDS,
     RunSettings,
 )
+from massgen_compat.errors import MassGenError
+from massgen_compat.protocol.openapi import PREFIXES
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 """Images as ``data:`` URLs need some; nobody's conversation needs more."""

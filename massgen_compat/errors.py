@@ -20,10 +20,9 @@ MassGenError
 Messages never hold a key, a path of the server, a traceback or another client's text.
 """
 
+import difflib
 from collections.abc import Iterable
 from typing import ClassVar
-
-from massgen_compat.spelling import did_you_mean
 
 
 class MassGenError(Exception):
@@ -163,3 +162,15 @@ class UpstreamMalformed(UpstreamError):
     """The provider's reply cannot be used: broken stream, no content, failed response."""
 
     brief = "unusable reply"
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """An addition to an error about an unknown word, from the known one that is nearest; or ``""``.
+
+    >>> did_you_mean("opnai", ["openai", "ollama"])
+    '; did you mean `openai`?'
+    >>> did_you_mean("claude", ["openai", "ollama"])
+    ''
+    """
+    close = difflib.get_close_matches(str(word), tuple(known), n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""

@@ -8,11 +8,11 @@ appear in minor releases. A run ends with exactly one ``RunCompleted``, or its i
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, TypeVar
 
-from massgen_compat.message import Json
-from massgen_compat.result import RunResult, Usage
-from massgen_compat.turn import Phase
+from massgen_compat._run.message import Json
+from massgen_compat._run.result import RunResult, Usage
+from massgen_compat._run.turn import Phase
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -304,6 +304,22 @@ RunEvent: TypeAlias = (
     | MessageToolCall
     | RunCompleted
 )
+"""Any of the events above; match on the class or on ``type``."""
+
+
+ToldT_contra = TypeVar("ToldT_contra", contravariant=True)
+
+
+class Sink(Protocol[ToldT_contra]):
+    """Whoever is told things, one after the other."""
+
+    async def send(self, item: ToldT_contra, /) -> None:
+        """Tell something; waits while the one who is told is behind."""
+        ...
+
+    def widen(self) -> None:
+        """Wait no more: who tells has little left to say, and no time."""
+        ...
 
 
 def to_json(event: RunEvent, *, run_id: str, time: float) -> dict[str, Any]:

@@ -14,14 +14,15 @@ from functools import partial
 import anyio
 import anyio.lowlevel
 
-from massgen_compat.channel import streamed
+from massgen_compat._aio import streamed
+from massgen_compat._run.message import ToolCall, text_message
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.result import Usage
+from massgen_compat._run.team import Team
+from massgen_compat._run.turn import Hear, Phase, Reply, TextPiece, TurnEvent, TurnRequest
 from massgen_compat.engine import Engine
 from massgen_compat.errors import MassGenError
 from massgen_compat.events import Detail, RunEvent
-from massgen_compat.message import ToolCall, text_message
-from massgen_compat.result import Usage
-from massgen_compat.run import RunRequest, Team
-from massgen_compat.turn import Hear, Phase, Reply, TextPiece, TurnEvent, TurnRequest
 
 QUESTION = RunRequest(team="team", messages=(text_message("user", "Why is the sky blue?"),))
 COST = Usage(prompt_tokens=10, completion_tokens=4, reasoning_tokens=1)

@@ -14,9 +14,9 @@ from typing import Any
 
 import anyio
 
+from massgen_compat._run.team import Api
 from massgen_compat.cli.server import serving
-from massgen_compat.run import Api
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 from tests.recording import CASSETTES, HOST, NOWHERE, recording, replaying
 from tests.scenarios import SCENARIOS, Scenario, follow
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 import anyio
 import yaml
 
-from massgen_compat.turn import Hear, ModelClient, Reply, TurnRequest
+from massgen_compat._run.turn import Hear, ModelClient, Reply, TurnRequest
 
 Source: TypeAlias = Literal["scripted", "live"]
 

@@ -11,10 +11,11 @@ from typing import Any
 import anyio
 
 from massgen_compat import Agent, MassGen, Team
+from massgen_compat._run.message import text_message
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.team import Api, Backend, StreamTurns, TeamSettings
+from massgen_compat._upstream.connections import Connections
 from massgen_compat.events import RunEvent
-from massgen_compat.message import text_message
-from massgen_compat.run import Api, Backend, RunRequest, StreamTurns, TeamSettings
-from massgen_compat.upstream.client import Connections
 from tests.recording import Labelled
 
 A, B = "gpt-5.2", "gpt-5.2-2025-12-11"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from massgen_compat import Agent, MassGen, Team, TeamSettings
+from massgen_compat._run.background_rules import BackgroundRule
 from massgen_compat.asgi import create_app
-from massgen_compat.background import BackgroundRule
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import ConfigError
 from tests.fakes import Model

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from massgen_compat.background import BACKGROUND_RULES, BackgroundRule
+from massgen_compat._run.background_rules import BACKGROUND_RULES, BackgroundRule
 from massgen_compat.config import parse
 from massgen_compat.config.keys import SECTIONS
 

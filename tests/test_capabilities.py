@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 import pytest
 
 from massgen_compat import Agent, Backend, Message, RunRequest, Team, TeamSettings
-from massgen_compat.admission import admit
-from massgen_compat.capabilities import (
+from massgen_compat._admission.admit import admit
+from massgen_compat._agents.inputs import (
     CHAT_WIRES,
     FAMILIES,
     KINDS,
@@ -15,11 +15,11 @@ from massgen_compat.capabilities import (
     shown_to,
     team_inputs,
 )
+from massgen_compat._agents.prompts import conversation, solo_conversation
+from massgen_compat._run.message import Audio, File, Image, InputKind, Text
+from massgen_compat._run.team import Api
+from massgen_compat._upstream.backends import BACKENDS
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.message import Audio, File, Image, InputKind, Text
-from massgen_compat.prompts import conversation, solo_conversation
-from massgen_compat.run import Api
-from massgen_compat.upstream.backends import BACKENDS
 
 IMAGE = Image("data:image/png;base64,AAAA")
 AUDIO = Audio("BBBB", "wav")

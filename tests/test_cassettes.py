@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
+from massgen_compat._run.team import Api
+from massgen_compat._run.turn import Phase
 from massgen_compat.errors import UpstreamUnreachable
 from massgen_compat.events import (
     AgentLeft,
@@ -26,8 +28,6 @@ from massgen_compat.events import (
     TurnFinished,
     VoteCast,
 )
-from massgen_compat.run import Api
-from massgen_compat.turn import Phase
 from tests.recording import (
     CASSETTES,
     HOST,

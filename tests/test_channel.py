@@ -4,7 +4,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from massgen_compat.channel import Alarm, Bell, Channel, Sink, streamed
+from massgen_compat._aio import Alarm, Bell, Channel, streamed
+from massgen_compat.events import Sink
 
 
 @pytest.mark.anyio

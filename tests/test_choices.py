@@ -11,10 +11,10 @@ import openai
 import pytest
 
 from massgen_compat import Agent, Backend, Limits, MassGen, Team, TeamSettings
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ScriptedServer
 
 ANSWER = "Because air scatters blue light most."
 QUESTION: Any = {"role": "user", "content": "Why is the sky blue?"}

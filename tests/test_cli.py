@@ -26,7 +26,7 @@ from massgen_compat.cli import command_line
 from massgen_compat.cli.serve import DRAIN_SECONDS
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import ModelNotFound
-from massgen_compat.scripted import ScriptedServer, ServedRequest
+from massgen_compat.testing import ScriptedServer, ServedRequest
 from tests.processes import PATIENCE, Outcome, Served, environment, run, served
 
 TEAM = """\

@@ -6,11 +6,11 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from massgen_compat import Agent, Backend, MassGen, RunRequest, Team
+from massgen_compat._run.message import text_message
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import ConfigError, InvalidRequest, ModelNotFound, UpstreamUnreachable
 from massgen_compat.events import RunCompleted, RunStarted
-from massgen_compat.message import text_message
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 
 pytestmark = pytest.mark.anyio
 

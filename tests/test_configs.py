@@ -12,7 +12,7 @@ from massgen_compat import MassGen
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.config import check
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from massgen_compat.coordination import (
+from massgen_compat._coordination import (
     Abort,
     Began,
     CancelTurn,
@@ -36,9 +36,9 @@ from massgen_compat.coordination import (
     call_bound,
     step,
 )
-from massgen_compat.coordination.seats import tally
+from massgen_compat._coordination.members import tally
+from massgen_compat._run.turn import Phase
 from massgen_compat.events import AgentLeft, Answered, RunEvent, VotesVoided, WinnerChosen
-from massgen_compat.turn import Phase
 
 TWO = Rules(agents=("a", "b"))
 THREE = Rules(agents=("a", "b", "c"))

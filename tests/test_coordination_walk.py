@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from massgen_compat.coordination import (
+from massgen_compat._coordination import (
     Abort,
     Began,
     CancelTurn,
@@ -43,7 +43,8 @@ from massgen_compat.coordination import (
     stop_before,
     tally,
 )
-from massgen_compat.coordination.terms import TRIES_PER_ROUND
+from massgen_compat._coordination.rules import TRIES_PER_ROUND
+from massgen_compat._run.turn import Phase
 from massgen_compat.events import (
     Abstained,
     AgentLeft,
@@ -55,7 +56,6 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.turn import Phase
 
 pytestmark = pytest.mark.timeout(300)
 """A walk takes seconds, more where other work shares the machine."""

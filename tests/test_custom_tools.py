@@ -10,7 +10,7 @@ import pytest
 from massgen_compat import Agent, Backend, MassGen, Team
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 
 PATCH = '*** Begin Patch\n+ print("hi")\n*** End Patch'
 GRAMMAR = {"syntax": "lark", "definition": "start: line+"}

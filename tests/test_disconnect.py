@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
-from massgen_compat.scripted import ScriptedServer, ServedRequest
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ScriptedServer, ServedRequest
 
 PATIENCE = 10
 

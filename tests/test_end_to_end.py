@@ -14,12 +14,12 @@ import openai
 import pytest
 
 from massgen_compat import Agent, MassGen, Team
+from massgen_compat._run.team import Api
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.config import check, load
-from massgen_compat.run import Api
-from massgen_compat.scripted import ScriptedServer, ServedRequest
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ScriptedServer, ServedRequest
 from tests.conftest import SHARED
 
 FOLDER = SHARED / "massgen-configs"

@@ -9,7 +9,12 @@ import anyio.lowlevel
 import pytest
 import trio.testing
 
-from massgen_compat.engine import LocalEngine
+from massgen_compat._local.engine import LocalEngine
+from massgen_compat._run.message import ToolCall
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.result import RunResult, Usage
+from massgen_compat._run.team import Agent, Limits, Team, TeamSettings, Trace
+from massgen_compat._run.turn import ModelClient, Phase, Reply, TextPiece, TurnEvent, TurnRequest
 from massgen_compat.errors import (
     MassGenError,
     UpstreamMalformed,
@@ -32,10 +37,6 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.message import ToolCall
-from massgen_compat.result import RunResult, Usage
-from massgen_compat.run import Agent, Limits, RunRequest, Team, TeamSettings, Trace
-from massgen_compat.turn import ModelClient, Phase, Reply, TextPiece, TurnEvent, TurnRequest
 from tests.fakes import QUESTION, Model, agreeable, answer, failing, reading, say, vote
 
 pytestmark = pytest.mark.anyio

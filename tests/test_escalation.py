@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from massgen_compat import Agent, Backend, Escalation, Limits, MassGen, Team, TeamSettings
-from massgen_compat.coordination import (
+from massgen_compat._coordination import (
     CancelTurn,
     Complete,
     Failed,
@@ -26,7 +26,10 @@ from massgen_compat.coordination import (
     call_bound,
     step,
 )
-from massgen_compat.engine import LocalEngine
+from massgen_compat._local.engine import LocalEngine
+from massgen_compat._run.message import Image, Message, Text
+from massgen_compat._run.request import Narrowing, RunRequest
+from massgen_compat._run.turn import Phase, TurnEvent, TurnRequest
 from massgen_compat.errors import UpstreamUnreachable
 from massgen_compat.events import (
     Disagreement,
@@ -36,9 +39,6 @@ from massgen_compat.events import (
     TeamCalled,
     WinnerChosen,
 )
-from massgen_compat.message import Image, Message, Text
-from massgen_compat.run import Narrowing, RunRequest
-from massgen_compat.turn import Phase, TurnEvent, TurnRequest
 from tests.fakes import QUESTION, Model, Script, agreeable, answer, failing, reading, vote
 
 ONE = Rules(agents=("a", "b", "c"), first=("a",))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massgen_compat._run.result import Usage
+from massgen_compat._run.turn import Phase
 from massgen_compat.events import MessageText, RunEvent, TurnFinished, from_json, to_json
-from massgen_compat.result import Usage
-from massgen_compat.turn import Phase
 from tests.fakes import QUESTION, Model
 from tests.test_telemetry import events_of, massgen
 

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat.formats import MAX_SCHEMA_DEPTH, fault, parameter, schema_fault, unfenced
-from massgen_compat.message import OutputFormat
+from massgen_compat._run.message import OutputFormat
+from massgen_compat._run.output_format import (
+    MAX_SCHEMA_DEPTH,
+    fault,
+    parameter,
+    schema_fault,
+    unfenced,
+)
 
 PERSON: dict[str, Any] = {
     "type": "object",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from massgen_compat import Agent, MassGen, Team
-from massgen_compat.run import Limits, TeamSettings
+from massgen_compat._run.team import Limits, TeamSettings
 from tests.fakes import Model
 
 REQUEST = {"model": "team", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}

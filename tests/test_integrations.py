@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from massgen_compat.background import BACKGROUND_RULES
+from massgen_compat._run.background_rules import BACKGROUND_RULES
+from massgen_compat.cli.doctor.findings import CHECKS
 from massgen_compat.cli.server import serving
 from massgen_compat.config.report import check_text
-from massgen_compat.doctor.findings import CHECKS
 from tests.doctor.endpoints import team
 from tests.processes import run
 

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgen_compat import Agent, Backend, Limits, MassGen, Price, Team, TeamSettings
+from massgen_compat._local.engine import LocalEngine
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.result import RunResult, Usage
+from massgen_compat._run.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
+from massgen_compat._spending.meter import Call, Meter
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
-from massgen_compat.engine import LocalEngine
 from massgen_compat.errors import ConfigError, LimitExceeded, UpstreamRateLimited, UpstreamTimeout
 from massgen_compat.events import RunCompleted, RunEvent, RunLimited, WinnerChosen
-from massgen_compat.meter import Call, Meter
-from massgen_compat.result import RunResult, Usage
-from massgen_compat.run import RunRequest
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
+from massgen_compat.testing import ScriptedServer
 from tests.fakes import QUESTION, Model, agreeable, reading
 
 PRICE = Price(input_per_million=1, output_per_million=10, cached_per_million=0.5)

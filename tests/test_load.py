@@ -18,11 +18,11 @@ import openai
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
+from massgen_compat._run.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import UpstreamUnreachable
-from massgen_compat.scripted import ScriptedServer, ServedRequest
-from massgen_compat.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
+from massgen_compat.testing import ScriptedServer, ServedRequest
 from tests.fakes import COST, Model, agreeable, failing
 
 PATIENCE = 10

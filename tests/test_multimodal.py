@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
+from massgen_compat._run.message import Audio, File, Image, Part, Text
+from massgen_compat._run.team import Api
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.message import Audio, File, Image, Part, Text
-from massgen_compat.run import Api
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ScriptedServer
 from tests.fakes import Model
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from openai.resources.chat.completions import AsyncCompletions, Completions
 
+from massgen_compat.protocol.chat.request import ChatPayload
 from massgen_compat.protocol.parameters import PARAMETERS, Level, Parameter
-from massgen_compat.protocol.request import ChatPayload
 
 PAGE = Path(__file__).parents[1] / "docs" / "parameters.md"
 TABLE = re.compile(

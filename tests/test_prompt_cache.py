@@ -13,14 +13,15 @@ import anyio
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
-from massgen_compat.caching import cache_keys
+from massgen_compat._agents.cache_keys import cache_keys
+from massgen_compat._run.message import Message, Text, text_message
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.team import Api
+from massgen_compat._upstream.backends import takes_cache_key
 from massgen_compat.cli.server import serving
 from massgen_compat.config import check_text, parse
 from massgen_compat.errors import ConfigError
-from massgen_compat.message import Message, Text, text_message
-from massgen_compat.run import Api, RunRequest
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.upstream.backends import takes_cache_key
+from massgen_compat.testing import ScriptedServer
 
 ENV = {"OPENAI_API_KEY": "sk-test"}
 TOOL: Any = {

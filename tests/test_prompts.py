@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat.coordination import (
+from massgen_compat._agents.decisions import ToolNames, corrected, read_decisions, workflow_tools
+from massgen_compat._agents.prompts import (
+    conversation,
+    resumed_messages,
+    solo_conversation,
+    turn_messages,
+)
+from massgen_compat._coordination import (
     CorrectTurn,
     NewAnswer,
     Objection,
@@ -27,17 +34,10 @@ from massgen_compat.coordination import (
     begin,
     step,
 )
-from massgen_compat.message import Image, Message, Text, Tool, ToolCall, text_message
+from massgen_compat._run.message import Image, Message, Text, Tool, ToolCall, text_message
+from massgen_compat._run.team import Agent, Team, TeamSettings
+from massgen_compat._run.turn import Phase, Reply
 from massgen_compat.policies import resolve
-from massgen_compat.prompts import (
-    conversation,
-    resumed_messages,
-    solo_conversation,
-    turn_messages,
-)
-from massgen_compat.run import Agent, Team, TeamSettings
-from massgen_compat.turn import Phase, Reply
-from massgen_compat.workflow import ToolNames, corrected, read_decisions, workflow_tools
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NAMES = ToolNames()

@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from massgen_compat import Agent, MassGen, Team
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import (
@@ -19,7 +20,6 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from massgen_compat.turn import Phase
 from tests.fakes import Model, failing
 from tests.test_load import PATIENCE, Bench, asking, body_of, until
 from tests.test_server import Answer, ask

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from massgen_compat import Agent, MassGen, Team, TeamSettings
+from massgen_compat._run.turn import Phase, TurnRequest
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import (
@@ -28,7 +29,6 @@ from massgen_compat.errors import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
-from massgen_compat.turn import Phase, TurnRequest
 from tests.fakes import Model, agreeable, failing
 
 HELLO: list[Any] = [{"role": "user", "content": "Why is the sky blue?"}]

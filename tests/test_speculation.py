@@ -8,8 +8,7 @@ import anyio
 import pytest
 
 from massgen_compat import Agent, Limits, Team, TeamSettings
-from massgen_compat.config import parse
-from massgen_compat.coordination import (
+from massgen_compat._coordination import (
     CancelTurn,
     Complete,
     Elapsed,
@@ -30,8 +29,13 @@ from massgen_compat.coordination import (
     call_bound,
     step,
 )
-from massgen_compat.engine import LocalEngine, rules_of
-from massgen_compat.engine.presenting import HELD_PIECES
+from massgen_compat._local.engine import LocalEngine, rules_of
+from massgen_compat._local.presenter import HELD_PIECES
+from massgen_compat._run.message import NamedTool, OutputFormat, Tool
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.result import RunResult
+from massgen_compat._run.turn import Phase, TurnEvent, TurnRequest
+from massgen_compat.config import parse
 from massgen_compat.errors import UpstreamUnreachable
 from massgen_compat.events import (
     MessageText,
@@ -43,11 +47,7 @@ from massgen_compat.events import (
     TurnFinished,
     WinnerChosen,
 )
-from massgen_compat.message import NamedTool, OutputFormat, Tool
 from massgen_compat.protocol.trace import Narrator
-from massgen_compat.result import RunResult
-from massgen_compat.run import RunRequest
-from massgen_compat.turn import Phase, TurnEvent, TurnRequest
 from tests.fakes import QUESTION, Model, Script, agreeable, answer, failing, reading, say, vote
 
 RULES = Rules(agents=("a", "b", "c"), speculate=True)

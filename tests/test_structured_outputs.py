@@ -10,10 +10,10 @@ import pydantic
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ScriptedServer
 
 GOOD = '{"name": "Ada", "age": 36}'
 BAD = '{"name": "Ada"}'

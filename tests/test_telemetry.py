@@ -15,12 +15,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from massgen_compat import Agent, MassGen, MassGenError, RunRequest, Team
+from massgen_compat._client.observers import Observer, See
+from massgen_compat._run.team import Trace
+from massgen_compat._run.turn import CallPiece, Phase, TextPiece, TurnEvent, TurnRequest
 from massgen_compat.errors import UpstreamRateLimited
 from massgen_compat.events import AgentReasoning, AgentText, Detail, MessageText, RunEvent
-from massgen_compat.observing import Observer, See
-from massgen_compat.run import Trace
 from massgen_compat.telemetry import OpenTelemetry
-from massgen_compat.turn import CallPiece, Phase, TextPiece, TurnEvent, TurnRequest
 from tests.fakes import QUESTION, Model, Script, agreeable, call, say
 
 pytestmark = pytest.mark.anyio

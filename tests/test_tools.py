@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
+from massgen_compat._agents.call_ids import call_id, presenter_of
+from massgen_compat._local.engine import LocalEngine
+from massgen_compat._run.message import Message, NamedTool, Text, Tool, ToolCall, text_message
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
-from massgen_compat.engine import LocalEngine
 from massgen_compat.events import MessageToolCall, RunCompleted, RunEvent, TurnStarted
-from massgen_compat.message import Message, NamedTool, Text, Tool, ToolCall, text_message
-from massgen_compat.run import RunRequest
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.tools import call_id, presenter_of
-from massgen_compat.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
+from massgen_compat.testing import ScriptedServer
 from tests.fakes import COST, Model, agreeable, answer, reading, say, vote
 
 READ = Tool(name="read_file", description="Read a file.", parameters={"type": "object"})

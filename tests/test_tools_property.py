@@ -22,12 +22,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massgen_compat import Agent, MassGen, Team, TeamSettings
+from massgen_compat._agents.call_ids import call_id
+from massgen_compat._run.message import ToolCall
+from massgen_compat._run.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
 from massgen_compat.cli.server import serving
-from massgen_compat.message import ToolCall
-from massgen_compat.protocol.fold import fold
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.tools import call_id
-from massgen_compat.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
+from massgen_compat.protocol.chat.answer import fold
+from massgen_compat.testing import ScriptedServer
 from tests.fakes import COST, Model, answer, say, vote
 from tests.processes import Served
 from tests.test_cli import config, serve

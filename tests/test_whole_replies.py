@@ -5,10 +5,10 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from massgen_compat.client import MassGen
-from massgen_compat.engine import LocalEngine
-from massgen_compat.run import Agent, Backend, Limits, Team, TeamSettings, Timeouts, Trace
-from massgen_compat.turn import Phase, TurnRequest
+from massgen_compat._client.massgen import MassGen
+from massgen_compat._local.engine import LocalEngine
+from massgen_compat._run.team import Agent, Backend, Limits, Team, TeamSettings, Timeouts, Trace
+from massgen_compat._run.turn import Phase, TurnRequest
 from tests.fakes import QUESTION, Model, agreeable, reading
 
 pytestmark = pytest.mark.anyio

@@ -14,10 +14,10 @@ import anyio.lowlevel
 from benchmarks.load import payload
 from benchmarks.loops import run
 from massgen_compat import Agent, Backend, MassGen, Team
+from massgen_compat._run.turn import Hear, Reply, TurnRequest
+from massgen_compat._upstream.reader import ReplyReader
+from massgen_compat._upstream.stream import hear_out
 from massgen_compat.asgi import create_app
-from massgen_compat.turn import Hear, Reply, TurnRequest
-from massgen_compat.upstream.reader import ReplyReader
-from massgen_compat.upstream.stream import hear_out
 
 REQUESTS = 50
 """Requests that a figure is the mean of."""

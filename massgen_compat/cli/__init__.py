@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from massgen_compat.cli import check, demo, doctor, policies, run, serve
-from massgen_compat.cli.exits import FAILED, INTERRUPTED, fail
-from massgen_compat.cli.parser import Parser
+from massgen_compat.cli import check, demo, policies, run, serve
+from massgen_compat.cli.doctor import command as doctor
+from massgen_compat.cli.parser import FAILED, INTERRUPTED, Parser, fail
 from massgen_compat.errors import MassGenError
 
 _EXTRAS = {"aiohttp": "server", "opentelemetry": "otel", "starlette": "server", "uvicorn": "server"}

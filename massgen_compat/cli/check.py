@@ -5,8 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from massgen_compat.cli.exits import FAILED
-from massgen_compat.cli.parser import Commands
+from massgen_compat.cli.parser import FAILED, Commands
 from massgen_compat.config import check
 
 _ABOUT = """\

@@ -10,9 +10,9 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 import massgen_compat
+from massgen_compat._run.team import Agent, Backend, Team
 from massgen_compat.cli.parser import Commands
-from massgen_compat.run import Agent, Backend, Team
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 
 if TYPE_CHECKING:
     from openai import OpenAI

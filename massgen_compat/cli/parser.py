@@ -1,10 +1,11 @@
 """A command line that answers a mistyped word with the one that was meant, and its value types."""
 
 import argparse
+import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn, Protocol
 
-from massgen_compat.spelling import did_you_mean
+from massgen_compat.errors import did_you_mean
 
 
 class Commands(Protocol):
@@ -93,3 +94,13 @@ def positive(text: str) -> int:
     if count(text) < 1:
         raise argparse.ArgumentTypeError("it has to be at least 1")
     return int(text)
+
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+"""Exit codes: a check or a run failed; the command or its configuration is wrong; Ctrl-C."""
+
+
+def fail(message: str) -> int:
+    """Say on stderr, in one line, why the command ends; returns ``MISUSED``."""
+    sys.stderr.write(f"massgen-compat: {' '.join(message.split())}\n")
+    return MISUSED

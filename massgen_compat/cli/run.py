@@ -8,10 +8,9 @@ from typing import Any, TextIO, get_args
 import anyio
 
 import massgen_compat
-from massgen_compat.cli.exits import FAILED, fail
-from massgen_compat.cli.parser import Commands
+from massgen_compat._run.team import Trace
+from massgen_compat.cli.parser import FAILED, Commands, fail
 from massgen_compat.errors import MassGenError
-from massgen_compat.run import Trace
 
 _ABOUT = """\
 Ask a team one question. The deliberation goes to stderr, the answer to stdout,

@@ -14,7 +14,7 @@ import anyio
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
-from massgen_compat.cli.heads import BoundedHead
+from massgen_compat.cli.uvicorn_limits import BoundedHead
 
 GOODBYE_SECONDS = 1
 """How long the clients of the runs that are ended then have to hear of it."""

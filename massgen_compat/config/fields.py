@@ -6,8 +6,7 @@ from types import UnionType
 from typing import Any, NoReturn
 
 from massgen_compat.config.tree import Node
-from massgen_compat.errors import ConfigError
-from massgen_compat.spelling import did_you_mean
+from massgen_compat.errors import ConfigError, did_you_mean
 
 LONGEST_SECONDS = 1e9
 MOST_DOLLARS = 1e9

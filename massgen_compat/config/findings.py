@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from massgen_compat.config.judges import ERROR, IGNORED, NEEDS_MASSGEN, Level, asks
 from massgen_compat.config.keys import OWN_SECTIONS, SECTIONS, Row
-from massgen_compat.config.outline import AgentOutline, Outline, agent_nodes, printable
+from massgen_compat.config.summary import AgentOutline, Outline, agent_nodes, printable
 from massgen_compat.config.tree import Node
-from massgen_compat.spelling import did_you_mean
+from massgen_compat.config.values import ERROR, IGNORED, NEEDS_MASSGEN, Level, asks
+from massgen_compat.errors import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

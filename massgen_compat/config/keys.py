@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from massgen_compat.config.judges import (
+from massgen_compat.config.values import (
     ERROR,
     HONOURED,
     IGNORED,

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from massgen_compat._run.team import EngineName, Team
 from massgen_compat.config.findings import Finding, find
 from massgen_compat.config.massgen import chosen_engine, on_massgen
-from massgen_compat.config.outline import Outline, read_outline
+from massgen_compat.config.summary import Outline, read_outline
 from massgen_compat.config.team import build_team
 from massgen_compat.config.tree import MAX_CHARACTERS, Node, read_tree
 from massgen_compat.errors import ConfigError, EngineUnavailable
-from massgen_compat.run import EngineName, Team
 
 MAX_NAMED: Final = 5
 """Keys that an error names; ``check`` names all."""

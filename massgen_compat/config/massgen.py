@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
+from massgen_compat._run.team import EngineName
 from massgen_compat.config.findings import Finding
-from massgen_compat.config.judges import ERROR, HONOURED, IGNORED, asks
 from massgen_compat.config.tree import Node
-from massgen_compat.run import EngineName
+from massgen_compat.config.values import ERROR, HONOURED, IGNORED, asks
 
 _OWN_HELD: Final = frozenset(
     [

@@ -8,21 +8,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from massgen_compat._admission.prices import Quote, quote, without_price
+from massgen_compat._massgen.fit import problems as massgen_problems
+from massgen_compat._massgen.package import installed, refusal
+from massgen_compat._run.team import Agent, EngineName, Team
+from massgen_compat._upstream.backends import BACKENDS
+from massgen_compat._upstream.backends import resolve as resolve_backend
 from massgen_compat.config.findings import Finding
-from massgen_compat.config.judges import ERROR, NEEDS_MASSGEN, Level
 from massgen_compat.config.loader import Reading, read_config, read_file, refuse_unavailable
-from massgen_compat.config.outline import AgentOutline, Outline
+from massgen_compat.config.summary import AgentOutline, Outline
 from massgen_compat.config.team import build_team
+from massgen_compat.config.values import ERROR, NEEDS_MASSGEN, Level
 from massgen_compat.errors import ConfigError, EngineUnavailable
-from massgen_compat.massgen_engine.fitness import problems as massgen_problems
-from massgen_compat.massgen_engine.versions import installed, refusal
 from massgen_compat.policies import DEFAULT, Policy, named
 from massgen_compat.policies import resolve as resolve_policy
 from massgen_compat.policies.report import changes
-from massgen_compat.prices import Quote, quote, without_price
-from massgen_compat.run import Agent, EngineName, Team
-from massgen_compat.upstream.backends import BACKENDS
-from massgen_compat.upstream.backends import resolve as resolve_backend
 
 Verdict: TypeAlias = Literal["ok", "needs_massgen", "error"]
 

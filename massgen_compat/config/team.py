@@ -6,19 +6,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 from typing import Any, Final, cast, get_args
 
-from massgen_compat.capabilities import KINDS
-from massgen_compat.config.background import background_agent, background_rules
-from massgen_compat.config.escalation import escalation
-from massgen_compat.config.fields import Fields
-from massgen_compat.config.judges import SENSITIVITIES
-from massgen_compat.config.keys import PARAMETERS
-from massgen_compat.config.massgen import massgen_view
-from massgen_compat.config.outline import APIS, DEFAULT_MODELS, MASSGEN_TYPES, agent_nodes
-from massgen_compat.config.prices import prices
-from massgen_compat.config.tree import Node
-from massgen_compat.errors import ConfigError
-from massgen_compat.message import InputKind
-from massgen_compat.run import (
+from massgen_compat._agents.inputs import KINDS
+from massgen_compat._run.message import InputKind
+from massgen_compat._run.team import (
     Agent,
     Api,
     Backend,
@@ -31,8 +21,16 @@ from massgen_compat.run import (
     Timeouts,
     Trace,
 )
-from massgen_compat.scripted.language import parse_script
-from massgen_compat.upstream.backends import BACKENDS
+from massgen_compat._upstream.backends import BACKENDS
+from massgen_compat.config.blocks import background_agent, background_rules, escalation, prices
+from massgen_compat.config.fields import Fields
+from massgen_compat.config.keys import PARAMETERS
+from massgen_compat.config.massgen import massgen_view
+from massgen_compat.config.summary import APIS, DEFAULT_MODELS, MASSGEN_TYPES, agent_nodes
+from massgen_compat.config.tree import Node
+from massgen_compat.config.values import SENSITIVITIES
+from massgen_compat.errors import ConfigError
+from massgen_compat.testing.language import parse_script
 
 TYPES: Final = (*BACKENDS, "scripted", *sorted(MASSGEN_TYPES))
 HOSTED_TOOLS: Final = {

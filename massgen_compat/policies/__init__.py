@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from massgen_compat._coordination import Objection
 from massgen_compat.policies.base import DEFAULT, Policy, Submission
 from massgen_compat.policies.gpt5 import FACTS, GATED, ModelFacts
 from massgen_compat.policies.names import canonical
@@ -12,6 +13,7 @@ __all__ = [
     "FACTS",
     "POLICIES",
     "ModelFacts",
+    "Objection",
     "Policy",
     "Submission",
     "canonical",

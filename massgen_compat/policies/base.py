@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from massgen_compat.coordination import Objection
-from massgen_compat.turn import Phase, TurnRequest
+from massgen_compat._coordination import Objection
+from massgen_compat._run.turn import Phase, TurnRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

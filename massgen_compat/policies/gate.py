@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from massgen_compat.coordination import Objection
+from massgen_compat._coordination import Objection
 from massgen_compat.policies.base import Submission
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from massgen_compat._run.team import Api
 from massgen_compat.policies.base import Policy
-from massgen_compat.run import Api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

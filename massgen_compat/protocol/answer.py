@@ -8,10 +8,9 @@ of a reply, or typed objects in process. Nothing below ``protocol`` knows a wire
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from massgen_compat.channel import Sink
+from massgen_compat._run.request import RunRequest
 from massgen_compat.errors import MassGenError
-from massgen_compat.events import RunEvent
-from massgen_compat.run import RunRequest
+from massgen_compat.events import RunEvent, Sink
 
 
 class WireEvent(NamedTuple):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from massgen_compat.protocol.messages import AssistantMessage, UserMessage, WireMessage
+from massgen_compat.protocol.chat.messages import AssistantMessage, UserMessage, WireMessage
 
 _RUNS: Final = re.compile("={8,}")
 _FENCE: Final = re.compile(r"(={8,}+) (decision|end of the decision) \1")

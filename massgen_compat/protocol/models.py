@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from massgen_compat.run import Agent, Team
+from massgen_compat._run.team import Agent, Team
 
 Inputs: TypeAlias = Callable[[Iterable[Agent]], Sequence[str]]
 """The kinds of input beside text that at least one of the agents takes."""

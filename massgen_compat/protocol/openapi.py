@@ -10,9 +10,9 @@ from typing import Any, Final, TypeAlias, cast
 
 from pydantic.json_schema import models_json_schema
 
-from massgen_compat.protocol.answers import Chunk, Completion, Error, Model, ModelList, Status
+from massgen_compat.protocol.chat.request import ChatPayload
 from massgen_compat.protocol.parameters import PARAMETERS, Parameter
-from massgen_compat.protocol.request import ChatPayload
+from massgen_compat.protocol.schemas import Chunk, Completion, Error, Model, ModelList, Status
 
 Json: TypeAlias = dict[str, Any]
 

@@ -8,9 +8,10 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, Tag
 
+from massgen_compat._run.request import Narrowing
+from massgen_compat._run.team import Trace
+from massgen_compat.errors import did_you_mean
 from massgen_compat.protocol.wire import Wire, at_most, by_type
-from massgen_compat.run import Narrowing, Trace
-from massgen_compat.spelling import did_you_mean
 
 _AgentId: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 

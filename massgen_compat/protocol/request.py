@@ -1,96 +1,79 @@
-"""The body of a chat request on the wire, apart from the messages.
+"""What a parser makes of a body, whatever its wire: the run, and how its answer is to be written.
 
-What a parameter does stands in ``parameters``; here is only which values it can have.
+A parser (``chat.parse``) gives a ``ParsedRequest``; the admission decides which team answers it; an
+``Answer`` (``answer``) is made by its ``rendering``. Pure.
 """
 
-from typing import Annotated, Final, Literal, TypeAlias
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
-from pydantic import Field, Tag
-
-from massgen_compat.protocol.legacy import WireFunctionCall, WireFunctions
-from massgen_compat.protocol.messages import WireMessage
-from massgen_compat.protocol.options import WireMassgen
-from massgen_compat.protocol.response_format import ResponseFormat
-from massgen_compat.protocol.tools import MAX_TOOLS, WireTool, WireToolChoice
-from massgen_compat.protocol.wire import Wire, at_most, by_type
-
-MAX_MODEL: Final = 256
-MAX_MESSAGES: Final = 2048
-MAX_CHOICES: Final = 8
-"""OpenAI's bound is 128; each choice here is a model call with the whole deliberation before it."""
-
-MAX_STOPS: Final = 4
-MAX_STOP_LENGTH: Final = 1024
-MAX_METADATA: Final = 16
-MAX_LOGIT_BIAS: Final = 1024
-MAX_IDENTIFIER: Final = 512
-"""``user``, ``safety_identifier`` and ``prompt_cache_key``: OpenAI's bounds differ by model."""
-
-_Count: TypeAlias = Annotated[int, Field(ge=1, le=2**31 - 1)]
-_Penalty: TypeAlias = Annotated[float, Field(ge=-2.0, le=2.0)]
-_Identifier: TypeAlias = Annotated[str, Field(max_length=MAX_IDENTIFIER)]
-_Stop: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
-_Stops: TypeAlias = Annotated[
-    Annotated[_Stop, Tag("~string")]
-    | Annotated[list[_Stop], Field(fail_fast=True, max_length=MAX_STOPS), Tag("~array")],
-    by_type("one of a string or array of strings", string=str, array=list),
-]
-_Key: TypeAlias = Annotated[str, Field(max_length=64)]
-_Value: TypeAlias = Annotated[str, Field(max_length=512)]
-_Bias: TypeAlias = Annotated[int, Field(ge=-100, le=100)]
+from massgen_compat._run.request import RunRequest
+from massgen_compat.errors import InvalidRequest
+from massgen_compat.protocol.answer import Rendering
 
 
-class StreamOptions(Wire):
-    """What a stream carries beside the message. Obfuscation is never added."""
+@dataclass(frozen=True, slots=True)
+class BodyPlaces:
+    """How errors name places of the body that the client sent.
 
-    include_usage: bool | None = None
-    include_obfuscation: bool | None = None
-
-
-class ChatPayload(Wire):
-    """The body of ``POST /v1/chat/completions``. ``null`` is the same as absent.
-
-    The order of the fields is the order in which the real API reports faults.
+    A body in the spelling of another API is translated before anything is checked, so what is
+    checked has other paths. ``translations`` holds, for each step in its order, the path after the
+    step and the path before it: ``{"messages[0]": "input[1]"}``. A path without a row of its own
+    follows the row of the nearest path around it; one without any is the same before and after.
     """
 
-    model: Annotated[str, Field(max_length=MAX_MODEL)]
-    messages: Annotated[
-        list[WireMessage], Field(fail_fast=True, min_length=1, max_length=MAX_MESSAGES)
-    ]
-    functions: WireFunctions | None = None
-    tools: Annotated[list[WireTool], Field(min_length=1, max_length=MAX_TOOLS)] | None = None
-    parallel_tool_calls: bool | None = None
-    max_completion_tokens: _Count | None = None
-    max_tokens: _Count | None = None
-    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
-    stop: _Stops | None = None
-    temperature: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
-    top_p: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    presence_penalty: _Penalty | None = None
-    frequency_penalty: _Penalty | None = None
-    logit_bias: Annotated[dict[_Key, _Bias], at_most(MAX_LOGIT_BIAS)] | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    user: _Identifier | None = None
-    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
-    safety_identifier: _Identifier | None = None
-    prompt_cache_options: dict[str, object] | None = None
-    prompt_cache_key: _Identifier | None = None
-    prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
-    service_tier: Literal["auto", "default", "fast", "flex", "priority", "scale"] | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    store: bool | None = None
-    metadata: Annotated[dict[_Key, _Value], at_most(MAX_METADATA)] | None = None
-    modalities: (
-        Annotated[list[Literal["text", "audio"]], Field(fail_fast=True, min_length=1, max_length=2)]
-        | None
-    ) = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
-        None
-    )
-    response_format: ResponseFormat | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
-    tool_choice: WireToolChoice | None = None
-    function_call: WireFunctionCall | None = None
-    massgen: WireMassgen | None = None
+    translations: tuple[Mapping[str, str], ...] = ()
+
+    @contextmanager
+    def named_in_errors(self) -> Generator[None]:
+        """Let an ``InvalidRequest`` that passes name the place in the body that was sent.
+
+        Its ``param`` is rewritten, and that path in its message, too, where it stands in quotes.
+        """
+        try:
+            yield
+        except InvalidRequest as error:
+            if error.param:
+                sent = self.sent(error.param)
+                error.message = error.message.replace(f"'{error.param}", f"'{sent}", 1)
+                error.param = sent
+            raise
+
+    def sent(self, path: str) -> str:
+        """The path in the body that was sent, of a path in what was made of it."""
+        for names in reversed(self.translations):
+            path = _before(names, path)
+        return path
+
+
+def _before(names: Mapping[str, str], path: str) -> str:
+    """The path before one step."""
+    path = path.replace(".[", "[")
+    for end in range(len(path), 0, -1):
+        if (end == len(path) or path[end] in ".[") and path[:end] in names:
+            return names[path[:end]] + path[end:]
+    return path
+
+
+AS_SENT: Final = BodyPlaces()
+"""For a body that was not translated."""
+
+RenderingT_co = TypeVar("RenderingT_co", bound=Rendering, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedRequest(Generic[RenderingT_co]):
+    """A request as its wire's parser understood it; no team has been looked at yet.
+
+    ``stream``: the client reads events as they happen, else one body. ``ignored`` names parameters
+    that are not honoured, fit for a header. ``rendering`` writes the answer. ``places`` names
+    places of the body in errors, also in those that come later.
+    """
+
+    run: RunRequest
+    rendering: RenderingT_co
+    stream: bool = False
+    ignored: tuple[str, ...] = ()
+    places: BodyPlaces = AS_SENT

@@ -7,6 +7,7 @@ tools, both end with the decision.
 
 from typing import Final, assert_never
 
+from massgen_compat._run.team import Trace
 from massgen_compat.events import (
     Abstained,
     AgentLeft,
@@ -37,7 +38,6 @@ from massgen_compat.events import (
 )
 from massgen_compat.protocol import decision
 from massgen_compat.protocol.text import shorten
-from massgen_compat.run import Trace
 
 REASON_LIMIT: Final = 200
 """Characters of a reason in a line."""

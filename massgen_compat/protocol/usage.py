@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from massgen_compat.result import AgentUsage, RunResult, Usage
+from massgen_compat._run.result import AgentUsage, RunResult, Usage
 
 
 def run_usage(result: RunResult) -> dict[str, Any] | None:

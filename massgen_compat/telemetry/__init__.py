@@ -11,10 +11,10 @@ from importlib.metadata import version
 
 from opentelemetry import metrics, trace
 
-from massgen_compat.observing import Observer, See
-from massgen_compat.run import RunRequest, Team
-from massgen_compat.telemetry.attributes import CANCELLED, error_type
-from massgen_compat.telemetry.instruments import Instruments
+from massgen_compat._client.observers import Observer, See
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.team import Team
+from massgen_compat.telemetry.attributes import CANCELLED, Instruments, error_type
 from massgen_compat.telemetry.spans import RunSpans
 
 

@@ -7,6 +7,10 @@ client, a model or a provider wrote.
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
+from opentelemetry import metrics
+
+from massgen_compat._run.result import Usage
+from massgen_compat._run.team import Agent
 from massgen_compat.errors import (
     ContextLengthExceeded,
     UpstreamAuthentication,
@@ -34,8 +38,6 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.result import Usage
-from massgen_compat.run import Agent
 
 Attributes: TypeAlias = dict[str, str | int | bool]
 
@@ -134,3 +136,39 @@ def error_type(error: BaseException) -> str:
     if isinstance(error, Exception):
         return type(error).__name__
     return CANCELLED
+
+
+_SECONDS: Final = [0.01 * 2**power for power in range(14)]
+_RUN_SECONDS: Final = [0.1 * 2**power for power in range(15)]
+_TOKENS: Final = [4**power for power in range(14)]
+
+
+class Instruments:
+    """One set for all runs; the buckets are those of the conventions, longer for runs."""
+
+    def __init__(self, meter: metrics.Meter) -> None:
+        def seconds(name: str, description: str, bounds: list[float]) -> metrics.Histogram:
+            return meter.create_histogram(
+                name, "s", description, explicit_bucket_boundaries_advisory=bounds
+            )
+
+        self.call = seconds("gen_ai.client.operation.duration", "Time of a model call.", _SECONDS)
+        self.tokens = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            "{token}",
+            "Tokens of a model call.",
+            explicit_bucket_boundaries_advisory=_TOKENS,
+        )
+        self.agent = seconds(
+            "gen_ai.invoke_agent.duration",
+            "Time of an agent's round, or of a team's run.",
+            _RUN_SECONDS,
+        )
+        self.request = seconds(
+            "gen_ai.server.request.duration", "Time of a request to a team.", _RUN_SECONDS
+        )
+        self.first_token = seconds(
+            "gen_ai.server.time_to_first_token",
+            "Time to the first piece of the final message.",
+            _RUN_SECONDS,
+        )

@@ -6,6 +6,8 @@ from typing import assert_never
 
 from opentelemetry import trace
 
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.team import Team
 from massgen_compat.events import (
     Abstained,
     AgentLeft,
@@ -33,17 +35,16 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.run import RunRequest, Team
 from massgen_compat.telemetry.attributes import (
     CANCELLED,
     ERRORS,
     Attributes,
+    Instruments,
     asked,
     counts,
     facts,
     usage,
 )
-from massgen_compat.telemetry.instruments import Instruments
 
 
 @dataclass

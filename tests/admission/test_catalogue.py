@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Price, Team, TeamSettings
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
-from massgen_compat.turn import Phase
 from tests.fakes import Model, agreeable, failing
 from tests.test_background import TITLE
 from tests.test_server import ask

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Literal, Self
 
-from massgen_compat.message import Json
+from massgen_compat._run.message import Json
 from tests.clients.harness import CHECKS, Case, Client, Command, environment
 from tests.clients.scenarios import Output, Scenario
 from tests.clients.stage import KEY, MODEL, SMALL_MODEL, Stage, staged

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from massgen_compat.message import Json
-from massgen_compat.run import Trace
-from massgen_compat.turn import Phase
+from massgen_compat._run.message import Json
+from massgen_compat._run.team import Trace
+from massgen_compat._run.turn import Phase
 from tests.clients.harness import Call, Client
 from tests.clients.stage import KEY, MEMBERS, VOTE, Post, Stage
 

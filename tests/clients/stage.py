@@ -15,13 +15,13 @@ from typing import Any
 import anyio
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
+from massgen_compat._run.message import Json
+from massgen_compat._run.team import Trace
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
-from massgen_compat.message import Json
-from massgen_compat.run import Trace
-from massgen_compat.scripted import ScriptedServer, ServedRequest
-from massgen_compat.scripted.delivery import Event, Receive, Scope, Send
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ScriptedServer, ServedRequest
+from massgen_compat.testing.delivery import Event, Receive, Scope, Send
 
 KEY = "the-key-of-the-clients"
 MODEL, SMALL_MODEL = "trio", "trio-single"

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from massgen_compat.background import BackgroundRule
+from massgen_compat._run.background_rules import BackgroundRule
+from massgen_compat._run.team import TeamSettings
 from massgen_compat.config import check_text, parse
 from massgen_compat.errors import ConfigError
-from massgen_compat.run import TeamSettings
 
 TEAM = "agents:\n- {id: ada, backend: {type: openai}}\n- {id: ben, backend: {type: openai}}\n"
 

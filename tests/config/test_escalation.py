@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from massgen_compat._run.team import Escalation, TeamSettings
 from massgen_compat.config import check_text, parse
 from massgen_compat.errors import ConfigError
-from massgen_compat.run import Escalation, TeamSettings
 
 TEAM = """\
 agents:

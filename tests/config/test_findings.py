@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from massgen_compat._agents.prompts import STANDARDS
 from massgen_compat.config import Finding, check_text, parse
-from massgen_compat.config.judges import SENSITIVITIES
 from massgen_compat.config.keys import PARAMETERS, SECTIONS
+from massgen_compat.config.values import SENSITIVITIES
 from massgen_compat.errors import EngineUnavailable
-from massgen_compat.prompts import STANDARDS
 
 
 def findings(text: str) -> Mapping[str, Finding]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from massgen_compat._massgen.package import INSTALL, installed, refusal
 from massgen_compat.config import check_text, parse
 from massgen_compat.errors import ConfigError, EngineUnavailable
-from massgen_compat.massgen_engine.versions import INSTALL, installed, refusal
 
 ENV = {
     "OPENAI_API_KEY": "sk-test",

@@ -9,13 +9,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from massgen_compat._admission.prices import quote
+from massgen_compat._run.team import Agent, TeamSettings
 from massgen_compat.config import Config, check, check_text, load, parse
 from massgen_compat.config.keys import SECTIONS
 from massgen_compat.errors import ConfigError
 from massgen_compat.policies import resolve
 from massgen_compat.policies.report import changes
-from massgen_compat.prices import quote
-from massgen_compat.run import Agent, TeamSettings
 
 TEXT = """\
 agents:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from massgen_compat._run.team import Agent, Backend, Limits, Price, Team, TeamSettings, Timeouts
 from massgen_compat.config import parse
 from massgen_compat.errors import ConfigError
-from massgen_compat.run import Agent, Backend, Limits, Price, Team, TeamSettings, Timeouts
 
 ONE = "agents: [{id: a, backend: {type: openai, model: m}}]\n"
 

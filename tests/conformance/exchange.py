@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from massgen_compat.scripted import ServedRequest
+from massgen_compat.testing import ServedRequest
 
 PATIENCE = 20
 CHAT = "/v1/chat/completions"

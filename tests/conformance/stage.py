@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 from starlette.applications import Starlette
 
 from massgen_compat import Agent, Backend, MassGen, Team, TeamSettings
+from massgen_compat._run.team import Api
+from massgen_compat._upstream.connections import Connections
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.policies import Policy
 from massgen_compat.protocol.parameters import UnknownParams
-from massgen_compat.run import Api
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.upstream.client import Connections
+from massgen_compat.testing import ScriptedServer
 from tests.conformance.exchange import CHAT, Exchange, exchange
 
 Scope: TypeAlias = MutableMapping[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from massgen_compat.turn import Phase
+from massgen_compat._run.turn import Phase
 from tests.conformance.exchange import Exchange
 from tests.conformance.providers import without_logprobs
 from tests.conformance.rules import Row, Rule, refusal, table

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from massgen_compat import TeamSettings
-from massgen_compat.turn import Phase
+from massgen_compat._run.turn import Phase
 from tests.conformance.exchange import Exchange
 from tests.conformance.rules import refusal
 from tests.conformance.stage import ANSWER, Stage, stage

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from massgen_compat._run.turn import Phase
 from massgen_compat.protocol.parameters import PARAMETERS
-from massgen_compat.turn import Phase
 from tests.conformance.exchange import Exchange
 from tests.conformance.rules import STREAM, WHOLE, Row, Rule, refusal, table
 from tests.conformance.stage import ANSWER, HELLO, MEMBERS, TOOLS, Stage, tool

@@ -12,12 +12,12 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from massgen_compat import events
+from massgen_compat._run.team import Escalation, Limits, TeamSettings, Timeouts
+from massgen_compat._upstream.backends import BACKENDS
 from massgen_compat.asgi import create_app
 from massgen_compat.cli import command_line
-from massgen_compat.config.judges import SENSITIVITIES
 from massgen_compat.config.keys import OWN_SECTIONS, SECTIONS
-from massgen_compat.run import Escalation, Limits, TeamSettings, Timeouts
-from massgen_compat.upstream.backends import BACKENDS
+from massgen_compat.config.values import SENSITIVITIES
 from tests.docs.codes import CODES
 
 # Settings of a team

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from massgen_compat.cli.server import serving
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 from tests.docs.blocks import PAGES, ROOT, Block, Reader, blocks, named
 
 RUN = [path for path in PAGES if any(block.reason is None for block in blocks(path))]

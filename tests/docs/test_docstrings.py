@@ -18,11 +18,11 @@ import massgen_compat
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^::: (\S+)$", PAGE, re.MULTILINE)
 WITH_EXAMPLES = {
-    "massgen_compat.message",
+    "massgen_compat._run.message",
     "massgen_compat.policies",
     "massgen_compat.policies.names",
-    "massgen_compat.run",
-    "massgen_compat.spelling",
+    "massgen_compat._run.team",
+    "massgen_compat.errors",
 }
 
 
@@ -52,7 +52,7 @@ def members(thing: Any) -> Iterator[tuple[str, Any]]:
 
 def test_the_page_has_every_public_name() -> None:
     shown = {name.removeprefix("massgen_compat.") for name in SHOWN}
-    assert set(massgen_compat.__all__) <= shown
+    assert set(massgen_compat.__all__) - shown == {"RunEvent"}  # it has a page of its own
 
 
 @pytest.mark.parametrize("name", SHOWN)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 import massgen_compat
+from massgen_compat._client.massgen import MassGen
+from massgen_compat._run.team import Agent, Backend, Escalation, Limits, TeamSettings, Timeouts
 from massgen_compat.asgi import create_app
-from massgen_compat.client import MassGen
 from massgen_compat.config.keys import SECTIONS
 from massgen_compat.protocol.errors import ERRORS
-from massgen_compat.run import Agent, Backend, Escalation, Limits, TeamSettings, Timeouts
 from tests.docs.codes import CODES
 from tests.docs.generated import GENERATED, commands, place
 

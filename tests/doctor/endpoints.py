@@ -15,10 +15,10 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from massgen_compat import Agent, MassGen, Team
+from massgen_compat._run.message import ToolCall
+from massgen_compat._run.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
 from massgen_compat.asgi import create_app
-from massgen_compat.doctor.calls import TOOL
-from massgen_compat.message import ToolCall
-from massgen_compat.turn import CallPiece, Phase, Reply, TurnEvent, TurnRequest
+from massgen_compat.cli.doctor.completions import TOOL
 from tests.fakes import COST, Hold, Model, agreeable, never_hold, say
 
 KEY = "a-key-of-the-doctors-tests"

@@ -6,10 +6,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat.doctor import address, calls, completions, listing, refusals, streams
-from massgen_compat.doctor import report as reports
-from massgen_compat.doctor.findings import CHECKS, Finding
-from massgen_compat.doctor.observed import FrameReader, Reply
+from massgen_compat.cli.doctor import address, completions, listing, refusals, streams
+from massgen_compat.cli.doctor import completions as calls
+from massgen_compat.cli.doctor import report as reports
+from massgen_compat.cli.doctor.findings import CHECKS, Finding
+from massgen_compat.cli.doctor.observed import FrameReader, Reply
 from tests.doctor.values import CALLED, EVENTS, SAID, chunk, stream, told
 
 WORDS = [

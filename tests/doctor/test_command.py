@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from massgen_compat.cli.doctor.findings import CHECKS
 from massgen_compat.cli.server import serving
-from massgen_compat.doctor.findings import CHECKS
 from tests.doctor.endpoints import KEY, Altered, Recorder, answering, in_body, team
 from tests.processes import Outcome, run
 

@@ -14,12 +14,12 @@ import anyio.to_thread
 import pytest
 from starlette.types import ASGIApp, Scope
 
+from massgen_compat._run.turn import Phase, TurnRequest
+from massgen_compat.cli.doctor.address import read_url
+from massgen_compat.cli.doctor.checkup import CHATS, NO_MODEL, Target, Verdict, examine
+from massgen_compat.cli.doctor.findings import CHECKS, Finding, Level
+from massgen_compat.cli.doctor.refusals import WRONG_KEY
 from massgen_compat.cli.server import serving
-from massgen_compat.doctor.address import read_url
-from massgen_compat.doctor.checkup import CHATS, NO_MODEL, Target, Verdict, examine
-from massgen_compat.doctor.findings import CHECKS, Finding, Level
-from massgen_compat.doctor.refusals import WRONG_KEY
-from massgen_compat.turn import Phase, TurnRequest
 from tests.doctor import values
 from tests.doctor.endpoints import (
     KEY,

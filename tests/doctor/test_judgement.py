@@ -5,18 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from massgen_compat.doctor import (
-    address,
-    calls,
-    completions,
-    listing,
-    refusals,
-    streams,
-    surroundings,
-)
-from massgen_compat.doctor.findings import CHECKS, Finding, Level, shown
-from massgen_compat.doctor.folding import calls_of
-from massgen_compat.doctor.observed import (
+from massgen_compat.cli.doctor import address, completions, listing, refusals, streams
+from massgen_compat.cli.doctor import completions as calls
+from massgen_compat.cli.doctor import listing as surroundings
+from massgen_compat.cli.doctor.findings import CHECKS, Finding, Level, shown
+from massgen_compat.cli.doctor.observed import (
     TIME_IS_UP,
     Frame,
     FrameReader,
@@ -25,6 +18,7 @@ from massgen_compat.doctor.observed import (
     Seen,
     Trouble,
     Unreachable,
+    calls_of,
 )
 from massgen_compat.errors import ConfigError
 from tests.doctor.values import (

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from massgen_compat.doctor.observed import FrameReader, Reply, StreamReply
+from massgen_compat.cli.doctor.observed import FrameReader, Reply, StreamReply
 
 EVENTS = {"content-type": "text/event-stream; charset=utf-8"}
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
-from massgen_compat.message import Json
-from massgen_compat.result import FinishReason
-from massgen_compat.run import Api, StreamTurns, Timeouts
+from massgen_compat._run.message import Json
+from massgen_compat._run.result import FinishReason
+from massgen_compat._run.team import Api, StreamTurns, Timeouts
 from tests.faults.upstream import NORMAL, SECRET, Wire
 
 Who: TypeAlias = Literal["one", "all", "before", "after"]

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
+from massgen_compat._run.message import Json
+from massgen_compat._run.team import TeamSettings
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
-from massgen_compat.message import Json
-from massgen_compat.run import TeamSettings
-from massgen_compat.turn import Phase
 from tests.faults.matrix import MESSAGE, Answer, Cell, Error, Failure, cells
 from tests.faults.page import PAGE, page
 from tests.faults.upstream import PATIENCE, SECRET, Addresses, Provider, Wire, providing

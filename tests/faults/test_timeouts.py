@@ -17,16 +17,16 @@ import openai
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
+from massgen_compat._run.background_rules import BackgroundRule
+from massgen_compat._run.message import Json
+from massgen_compat._run.team import Api, Limits, TeamSettings, Timeouts
+from massgen_compat._run.turn import Phase, TurnEvent, TurnRequest
+from massgen_compat._server.requests import before_client_leaves
 from massgen_compat.asgi import create_app
-from massgen_compat.background import BackgroundRule
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import UpstreamTimeout, UpstreamUnreachable
 from massgen_compat.events import AgentLeft, MessageText, RunCompleted, RunEvent
-from massgen_compat.message import Json
-from massgen_compat.protocol.chat import ChatRequest, parse
-from massgen_compat.protocol.deadline import before_client_leaves
-from massgen_compat.run import Api, Limits, TeamSettings, Timeouts
-from massgen_compat.turn import Phase, TurnEvent, TurnRequest
+from massgen_compat.protocol.chat.request import ChatRequest, parse
 from tests.fakes import QUESTION, Model, agreeable, say
 from tests.faults.upstream import NORMAL, PATIENCE, Provider, Wire, providing
 

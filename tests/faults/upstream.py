@@ -15,12 +15,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from massgen_compat.message import Json
-from massgen_compat.run import Api
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.scripted.request import read_request
-from massgen_compat.scripted.scene import read_scene
-from massgen_compat.turn import Phase
+from massgen_compat._run.message import Json
+from massgen_compat._run.team import Api
+from massgen_compat._run.turn import Phase
+from massgen_compat.testing import ScriptedServer
+from massgen_compat.testing.request import read_request
+from massgen_compat.testing.scene import read_scene
 
 SECRET = "sk-proj-ThisIsTheKeyOfTheProvider0123456789"
 PATIENCE = 10

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
+from massgen_compat._run.team import Api
+from massgen_compat._run.turn import Reply, TurnEvent
+from massgen_compat._upstream.reader import ReplyReader
 from massgen_compat.config.loader import parse
 from massgen_compat.errors import MassGenError
 from massgen_compat.protocol.errors import MESSAGE_LIMIT, render_error
-from massgen_compat.run import Api
-from massgen_compat.turn import Reply, TurnEvent
-from massgen_compat.upstream.reader import ReplyReader
 
 ROOT = Path(__file__).parents[2]
 

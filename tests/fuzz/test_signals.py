@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massgen_compat.coordination import (
+from massgen_compat._coordination import (
     Abort,
     Began,
     Complete,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat.events import AgentText, Answered, RunStarted, WinnerChosen
-from massgen_compat.protocol.chat import parse
+from massgen_compat.protocol.chat.request import parse
 from massgen_compat.protocol.trace import Narrator
 
 FORGED = [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from massgen_compat.cli.server import serving
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 from tests.processes import served
 from tests.test_server import ask
 

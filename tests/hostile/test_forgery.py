@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from massgen_compat import TeamSettings
-from massgen_compat.scripted import ServedRequest
-from massgen_compat.turn import Phase
+from massgen_compat._run.turn import Phase
+from massgen_compat.testing import ServedRequest
 from tests.conformance.stage import HELLO, Stage, stage
 
 FENCE = "=" * 8

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from massgen_compat.massgen_engine.orchestration import Orchestration
-from massgen_compat.massgen_engine.package import Package, load
-from massgen_compat.upstream.tolerant import mapping
+from massgen_compat._massgen.orchestration import Orchestration
+from massgen_compat._massgen.package import Package, load
+from massgen_compat._upstream.tolerant import mapping
 from tests.on_massgen.stage import upstream
 
 FOLDER = Path(__file__).parent / "recordings"

@@ -13,11 +13,11 @@ import pytest
 import uvicorn
 
 from massgen_compat import Agent, Backend, MassGen, RunRequest, Team, TeamSettings
+from massgen_compat._run.message import text_message
+from massgen_compat._run.result import RunResult
+from massgen_compat._run.team import EngineName
 from massgen_compat.events import RunCompleted, RunEvent
-from massgen_compat.message import text_message
-from massgen_compat.result import RunResult
-from massgen_compat.run import EngineName
-from massgen_compat.scripted import ScriptedServer, ServedRequest
+from massgen_compat.testing import ScriptedServer, ServedRequest
 
 Event = TypeVar("Event")
 

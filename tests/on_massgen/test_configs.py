@@ -15,11 +15,11 @@ import openai
 import pytest
 
 from massgen_compat import Agent, Backend, MassGen, Team
+from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.config import check_text, load
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ScriptedServer
 from tests.conftest import SHARED
 from tests.on_massgen.stage import needs_massgen
 

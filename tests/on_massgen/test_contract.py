@@ -11,6 +11,12 @@ import anyio
 import pytest
 
 from massgen_compat import MassGen
+from massgen_compat._massgen.orchestration import Orchestration
+from massgen_compat._massgen.package import load
+from massgen_compat._run.message import text_message
+from massgen_compat._run.result import Usage
+from massgen_compat._run.team import EngineName, Limits, TeamSettings
+from massgen_compat._run.turn import Phase
 from massgen_compat.errors import (
     ConfigError,
     MassGenError,
@@ -33,13 +39,7 @@ from massgen_compat.events import (
     VoteCast,
     WinnerChosen,
 )
-from massgen_compat.massgen_engine.orchestration import Orchestration
-from massgen_compat.massgen_engine.package import load
-from massgen_compat.message import text_message
-from massgen_compat.result import Usage
-from massgen_compat.run import EngineName, Limits, TeamSettings
-from massgen_compat.scripted import ServedRequest
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ServedRequest
 from tests.on_massgen.stage import (
     QUESTION,
     massgen_at,

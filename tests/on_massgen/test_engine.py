@@ -11,6 +11,10 @@ import pytest
 import trio
 
 from massgen_compat import MassGen
+from massgen_compat._run.message import Image, Message, Text, Tool, ToolCall, text_message
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.team import Agent, Team, TeamSettings
+from massgen_compat._run.turn import Phase
 from massgen_compat.errors import ConfigError, EngineUnavailable, UnsupportedParameter
 from massgen_compat.events import (
     Answered,
@@ -20,10 +24,7 @@ from massgen_compat.events import (
     SubmissionRejected,
     VoteCast,
 )
-from massgen_compat.message import Image, Message, Text, Tool, ToolCall, text_message
-from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
-from massgen_compat.scripted import ServedRequest
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ServedRequest
 from tests.fakes import Model
 from tests.on_massgen.stage import (
     QUESTION,

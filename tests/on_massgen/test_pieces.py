@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from massgen_compat.massgen_engine.config import massgen_config
-from massgen_compat.massgen_engine.final import Final
-from massgen_compat.massgen_engine.orchestration import rooted
-from massgen_compat.massgen_engine.payloads import Fields, closing
-from massgen_compat.massgen_engine.review import MOST_OBJECTIONS, Again, Pass, Review
-from massgen_compat.massgen_engine.situation import Situation, read_situation
-from massgen_compat.massgen_engine.task import system_message, task_text
-from massgen_compat.massgen_engine.tools import ClientTools
-from massgen_compat.message import File, Image, Message, Text, Tool, ToolCall, text_message
+from massgen_compat._massgen.call_purpose import Situation, read_situation
+from massgen_compat._massgen.config import massgen_config
+from massgen_compat._massgen.final_message import Final
+from massgen_compat._massgen.orchestration import rooted
+from massgen_compat._massgen.payloads import Fields, closing
+from massgen_compat._massgen.review import MOST_OBJECTIONS, Again, Pass, Review
+from massgen_compat._massgen.task import ClientTools, system_message, task_text
+from massgen_compat._run.message import File, Image, Message, Text, Tool, ToolCall, text_message
+from massgen_compat._run.request import Narrowing, RunRequest
+from massgen_compat._run.team import Agent, Api, Team
+from massgen_compat._run.turn import Phase, Reply
 from massgen_compat.policies import DEFAULT, resolve
-from massgen_compat.run import Agent, Api, Narrowing, RunRequest, Team
-from massgen_compat.turn import Phase, Reply
 
 GATED = resolve("gpt-5.2")
 

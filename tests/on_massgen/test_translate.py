@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from massgen_compat._massgen.chunks import Chunk, Place, Standing, read_chunk, read_standing
+from massgen_compat._massgen.translate import Translator
 from massgen_compat.events import (
     AgentLeft,
     AgentReasoning,
@@ -24,8 +26,6 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.massgen_engine.chunks import Chunk, Place, Standing, read_chunk, read_standing
-from massgen_compat.massgen_engine.translate import Translator
 
 FOLDER = Path(__file__).parent / "recordings"
 AGENTS = ("ada", "ben")

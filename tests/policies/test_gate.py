@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massgen_compat._run.turn import Phase
 from massgen_compat.policies.base import Submission
 from massgen_compat.policies.gate import evaluations_schema, review_evaluations
-from massgen_compat.turn import Phase
 
 
 def evaluation(agent: str, strengths: str = "right", weaknesses: str = "short") -> dict[str, Any]:

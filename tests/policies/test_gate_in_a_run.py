@@ -7,8 +7,12 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from massgen_compat.coordination import Objection
-from massgen_compat.engine import LocalEngine
+from massgen_compat._coordination import Objection
+from massgen_compat._local.engine import LocalEngine
+from massgen_compat._run.message import text_message
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.team import Agent, Team, TeamSettings
+from massgen_compat._run.turn import HostedToolUsed, Phase, Reply, TurnEvent, TurnRequest
 from massgen_compat.events import (
     Abstained,
     Answered,
@@ -19,10 +23,7 @@ from massgen_compat.events import (
     TurnFinished,
     VoteCast,
 )
-from massgen_compat.message import text_message
 from massgen_compat.policies import DEFAULT, Policy, Submission, resolve
-from massgen_compat.run import Agent, RunRequest, Team, TeamSettings
-from massgen_compat.turn import HostedToolUsed, Phase, Reply, TurnEvent, TurnRequest
 from tests.fakes import COST, Model, answer, call, reading, say
 
 pytestmark = pytest.mark.anyio

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from massgen_compat._run.team import Api
 from massgen_compat.cli.server import serving
 from massgen_compat.events import Answered, RunEvent, SubmissionRejected
-from massgen_compat.run import Api
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 from tests.recording import AGENT_HEADER
 from tests.scenarios import Scenario, follow, member
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from massgen_compat._coordination import Rules
+from massgen_compat._coordination.rules import call_bound
+from massgen_compat._run.result import RunResult
+from massgen_compat._run.team import Api
 from massgen_compat.cli.server import serving
-from massgen_compat.coordination import Rules
-from massgen_compat.coordination.terms import call_bound
 from massgen_compat.errors import UpstreamMalformed
 from massgen_compat.events import (
     Abstained,
@@ -20,9 +22,7 @@ from massgen_compat.events import (
     SubmissionRejected,
     VoteCast,
 )
-from massgen_compat.result import RunResult
-from massgen_compat.run import Api
-from massgen_compat.scripted import ScriptedServer, ServedRequest
+from massgen_compat.testing import ScriptedServer, ServedRequest
 from tests.scenarios import AGREEABLE, Scenario, follow, member
 
 pytestmark = pytest.mark.anyio

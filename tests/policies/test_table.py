@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from massgen_compat._run.team import Api
 from massgen_compat.policies import DEFAULT, FACTS, POLICIES, canonical, named, resolve
 from massgen_compat.policies.gpt5 import LADDER
 from massgen_compat.policies.request import shape, stronger
-from massgen_compat.run import Api
 
 MATRIX = {
     "gpt-5.1": "gpt-5.1",

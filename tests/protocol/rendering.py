@@ -1,7 +1,7 @@
 """The renderer of a parsed chat request, with ids and time that tests can name."""
 
-from massgen_compat.protocol.chat import ChatRequest
-from massgen_compat.protocol.render import FINGERPRINT, Renderer
+from massgen_compat.protocol.chat.render import FINGERPRINT, Renderer
+from massgen_compat.protocol.chat.request import ChatRequest
 
 
 def renderer_of(

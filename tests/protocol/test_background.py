@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat.protocol.background import (
+from massgen_compat._admission.background import (
     BACKGROUND_RULES,
     BackgroundRule,
     matching_rule,
     rules_with,
 )
-from massgen_compat.protocol.chat import parse
+from massgen_compat.protocol.chat.request import parse
 
 TOOL = {"type": "function", "function": {"name": "read_file", "parameters": {"type": "object"}}}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.test/a.png"}}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.protocol import body, sse
 from massgen_compat.protocol.answer import WireEvent
-from massgen_compat.protocol.chat_answer import DONE
+from massgen_compat.protocol.chat.answer import DONE
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

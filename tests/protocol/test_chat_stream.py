@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massgen_compat._run.result import FinalMessage, RunResult
 from massgen_compat.events import MessageRefusal, MessageText, RunCompleted, RunEvent, RunStarted
-from massgen_compat.protocol.chat import ChatRequest, parse
-from massgen_compat.protocol.chat_answer import ChatStream, wire_event
-from massgen_compat.result import FinalMessage, RunResult
+from massgen_compat.protocol.chat.answer import ChatStream, wire_event
+from massgen_compat.protocol.chat.request import ChatRequest, parse
 from tests.protocol.rendering import renderer_of
 
 TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat.events import Answered, PresentationStarted, RunEvent, WinnerChosen
-from massgen_compat.protocol.chat import parse
+from massgen_compat.protocol.chat.request import parse
 from massgen_compat.protocol.decision import shown
 from massgen_compat.protocol.trace import Narrator
 

@@ -25,8 +25,8 @@ from massgen_compat.errors import (
     UpstreamUnreachable,
 )
 from massgen_compat.protocol import sse
-from massgen_compat.protocol.chat import parse
-from massgen_compat.protocol.chat_answer import ChatStream
+from massgen_compat.protocol.chat.answer import ChatStream
+from massgen_compat.protocol.chat.request import parse
 from massgen_compat.protocol.errors import (
     ERRORS,
     MESSAGE_LIMIT,

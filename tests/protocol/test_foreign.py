@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massgen_compat._run.message import File, Image, Message, NamedTool, Text, Tool, ToolCall
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.message import File, Image, Message, NamedTool, Text, Tool, ToolCall
-from massgen_compat.protocol.chat import ChatRequest, parse
+from massgen_compat.protocol.chat.request import ChatRequest, parse
 from massgen_compat.protocol.foreign import translate
 
 CALL = {"type": "function_call", "call_id": "c1", "name": "read", "arguments": '{"path":"a"}'}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionMessage
 
-from massgen_compat.message import (
+from massgen_compat._run.message import (
     Audio,
     File,
     Image,
@@ -16,7 +16,7 @@ from massgen_compat.message import (
     ToolCall,
     text_message,
 )
-from massgen_compat.protocol.chat import parse
+from massgen_compat.protocol.chat.request import parse
 
 USER = {"role": "user", "content": "hi"}
 PNG = "data:image/png;base64,iVBORw0KGgo="

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.protocol.chat import parse
-from massgen_compat.protocol.messages import MAX_PARTS, MAX_TOOL_CALLS
-from massgen_compat.protocol.request import MAX_MESSAGES
+from massgen_compat.protocol.chat.messages import MAX_PARTS, MAX_TOOL_CALLS
+from massgen_compat.protocol.chat.request import MAX_MESSAGES, parse
 
 USER = {"role": "user", "content": "hi"}
 PNG = "data:image/png;base64,iVBORw0KGgo="

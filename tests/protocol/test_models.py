@@ -3,8 +3,8 @@
 import json
 from collections.abc import Callable, Iterable
 
+from massgen_compat._run.team import Agent, Backend, Team, TeamSettings
 from massgen_compat.protocol.models import render_model, render_models
-from massgen_compat.run import Agent, Backend, Team, TeamSettings
 
 TEAM = Team(
     "pair",

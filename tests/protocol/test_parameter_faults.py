@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.protocol.chat import parse
-from massgen_compat.protocol.request import MAX_LOGIT_BIAS, MAX_MODEL
-from massgen_compat.protocol.tools import (
+from massgen_compat.protocol.chat.request import MAX_LOGIT_BIAS, MAX_MODEL, parse
+from massgen_compat.protocol.chat.tools import (
     MAX_PARAMETER_DEPTH,
     MAX_PARAMETER_PARTS,
     MAX_PARAMETER_TEXT,

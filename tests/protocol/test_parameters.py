@@ -7,9 +7,8 @@ import pytest
 from openai.types.chat import completion_create_params as sdk
 
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
-from massgen_compat.protocol.chat import ChatRequest, parse
+from massgen_compat.protocol.chat.request import ChatPayload, ChatRequest, parse
 from massgen_compat.protocol.parameters import MAX_IGNORED, PARAMETERS
-from massgen_compat.protocol.request import ChatPayload
 
 LEVELS = {row.name: row.level for row in PARAMETERS}
 SDK_NAMES = set(sdk.CompletionCreateParamsNonStreaming.__annotations__) | set(

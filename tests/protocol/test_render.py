@@ -9,6 +9,16 @@ from jsonschema import ValidationError
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from massgen_compat._run.message import ToolCall
+from massgen_compat._run.result import (
+    AgentUsage,
+    FinalMessage,
+    FinishReason,
+    RunResult,
+    Usage,
+    Vote,
+)
+from massgen_compat._run.turn import Phase
 from massgen_compat.events import (
     Answered,
     MessageRefusal,
@@ -23,11 +33,8 @@ from massgen_compat.events import (
     VoteCast,
     WinnerChosen,
 )
-from massgen_compat.message import ToolCall
-from massgen_compat.protocol.chat import ChatRequest, parse
-from massgen_compat.protocol.fold import fold
-from massgen_compat.result import AgentUsage, FinalMessage, FinishReason, RunResult, Usage, Vote
-from massgen_compat.turn import Phase
+from massgen_compat.protocol.chat.answer import fold
+from massgen_compat.protocol.chat.request import ChatRequest, parse
 from tests.protocol.rendering import renderer_of
 
 Conforms = Callable[[str, object], None]

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat import Agent, MassGen, ScriptedModel, Team, TeamSettings
+from massgen_compat._run.team import Trace
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.protocol.chat import parse
+from massgen_compat.protocol.chat.request import parse
 from massgen_compat.protocol.parameters import PARAMETERS
-from massgen_compat.run import Trace
 
 USER = {"role": "user", "content": "hi"}
 

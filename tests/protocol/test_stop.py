@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massgen_compat._run.result import FinalMessage, FinishReason, RunResult
 from massgen_compat.events import (
     MessageRefusal,
     MessageText,
@@ -15,9 +16,8 @@ from massgen_compat.events import (
     RunEvent,
     RunStarted,
 )
-from massgen_compat.protocol.chat import parse
-from massgen_compat.protocol.fold import fold
-from massgen_compat.result import FinalMessage, FinishReason, RunResult
+from massgen_compat.protocol.chat.answer import fold
+from massgen_compat.protocol.chat.request import parse
 from tests.protocol.rendering import renderer_of
 
 MESSAGE = [{"role": "user", "content": "x"}]

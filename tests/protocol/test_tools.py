@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from massgen_compat._run.message import NamedTool, Tool
+from massgen_compat._run.request import RunRequest
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.message import NamedTool, Tool
-from massgen_compat.protocol.chat import parse
-from massgen_compat.run import RunRequest
+from massgen_compat.protocol.chat.request import parse
 
 READ: dict[str, Any] = {
     "type": "function",

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from massgen_compat._run.team import Trace
+from massgen_compat._run.turn import Phase
 from massgen_compat.events import (
     Abstained,
     AgentLeft,
@@ -24,9 +26,7 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.protocol.chat import parse
-from massgen_compat.run import Trace
-from massgen_compat.turn import Phase
+from massgen_compat.protocol.chat.request import parse
 from tests.protocol.rendering import renderer_of
 
 PAIR = RunStarted(run_id="r", team="t", agents=("a", "b"))

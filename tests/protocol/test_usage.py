@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from massgen_compat._run.result import AgentUsage, FinalMessage, RunResult, Usage, Vote
 from massgen_compat.events import MessageText, RunCompleted, RunStarted
-from massgen_compat.protocol.chat import parse
-from massgen_compat.protocol.fold import fold
-from massgen_compat.result import AgentUsage, FinalMessage, RunResult, Usage, Vote
+from massgen_compat.protocol.chat.answer import fold
+from massgen_compat.protocol.chat.request import parse
 from tests.protocol.rendering import renderer_of
 
 Conforms = Callable[[str, object], None]

@@ -18,10 +18,10 @@ from typing import Any, TypeAlias
 import anyio.to_thread
 import openai
 
+from massgen_compat._run.turn import Phase
 from massgen_compat.cli.server import serving
-from massgen_compat.scripted import ScriptedServer
-from massgen_compat.scripted.delivery import ServedRequest
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ScriptedServer
+from massgen_compat.testing.delivery import ServedRequest
 from tests.processes import PATIENCE, Served, served
 from tests.scaling.proxy import CONFIG, Proxy, proxied, until
 from tests.test_cli import GREETED, config

@@ -11,7 +11,7 @@ import anyio
 import pytest
 import uvicorn
 
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 
 Event = MutableMapping[str, Any]
 

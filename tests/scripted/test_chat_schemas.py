@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 import jsonschema
 import pytest
 
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 
 pytestmark = pytest.mark.anyio
 

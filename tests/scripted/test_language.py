@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat.errors import ConfigError
-from massgen_compat.scripted import Script, parse_script
-from massgen_compat.scripted.script import Cut, Refuse, ScriptedCall, Stall, Step
+from massgen_compat.testing import Script, parse_script
+from massgen_compat.testing.script import Cut, Refuse, ScriptedCall, Stall, Step
 
 LOOP: dict[str, Any] = {}
 LOOP["again"] = LOOP

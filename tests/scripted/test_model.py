@@ -7,21 +7,9 @@ from typing import Any
 import anyio
 import pytest
 
-from massgen_compat.errors import (
-    ConfigError,
-    ContextLengthExceeded,
-    MassGenError,
-    UpstreamAuthentication,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamTimeout,
-)
-from massgen_compat.message import ToolCall, text_message
-from massgen_compat.result import Usage
-from massgen_compat.scripted import ScriptedModel
-from massgen_compat.turn import (
+from massgen_compat._run.message import ToolCall, text_message
+from massgen_compat._run.result import Usage
+from massgen_compat._run.turn import (
     CallPiece,
     HostedToolUsed,
     ModelClient,
@@ -34,6 +22,18 @@ from massgen_compat.turn import (
     TurnPiece,
     TurnRequest,
 )
+from massgen_compat.errors import (
+    ConfigError,
+    ContextLengthExceeded,
+    MassGenError,
+    UpstreamAuthentication,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
+from massgen_compat.testing import ScriptedModel
 
 pytestmark = pytest.mark.anyio
 

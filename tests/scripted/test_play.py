@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat.coordination import NewAnswer, Replied, Rules, State, VoteFor, begin, step
-from massgen_compat.message import Message, Tool, ToolCall, text_message
-from massgen_compat.prompts import conversation, turn_messages
-from massgen_compat.result import Usage
-from massgen_compat.run import Agent, Team
-from massgen_compat.scripted import parse_script
-from massgen_compat.scripted.play import (
+from massgen_compat._agents.decisions import ToolNames, workflow_tools
+from massgen_compat._agents.prompts import conversation, turn_messages
+from massgen_compat._coordination import NewAnswer, Replied, Rules, State, VoteFor, begin, step
+from massgen_compat._run.message import Message, Tool, ToolCall, text_message
+from massgen_compat._run.result import Usage
+from massgen_compat._run.team import Agent, Team
+from massgen_compat._run.turn import Phase
+from massgen_compat.testing import parse_script
+from massgen_compat.testing.play import (
     NO_MODEL,
     QUOTED_QUESTION,
     Play,
@@ -23,9 +25,7 @@ from massgen_compat.scripted.play import (
     play,
     text_tokens,
 )
-from massgen_compat.scripted.scene import read_scene
-from massgen_compat.turn import Phase
-from massgen_compat.workflow import ToolNames, workflow_tools
+from massgen_compat.testing.scene import read_scene
 
 NAMES = ToolNames()
 TEAM = Team("team", [Agent("critic", model="m"), Agent("poet", model="m")])

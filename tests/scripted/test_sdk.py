@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionUserMessageParam
 from openai.types.responses import Response, ResponseFunctionToolCall
 from openai.types.shared_params import Reasoning
 
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 
 pytestmark = pytest.mark.anyio
 

@@ -7,9 +7,9 @@ from typing import Any
 import anyio
 import pytest
 
+from massgen_compat._run.turn import Phase
 from massgen_compat.errors import ConfigError
-from massgen_compat.scripted import ScriptedServer, ServedRequest
-from massgen_compat.turn import Phase
+from massgen_compat.testing import ScriptedServer, ServedRequest
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 import jsonschema
 import pytest
 
-from massgen_compat.scripted import ScriptedServer
+from massgen_compat.testing import ScriptedServer
 from tests.exchanges import Exchange, read_exchanges, recorded_files
 
 pytestmark = pytest.mark.anyio

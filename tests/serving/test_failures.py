@@ -2,6 +2,7 @@
 
 import pytest
 
+from massgen_compat._server.retries import FailureMemory, failure_of
 from massgen_compat.errors import (
     ContextLengthExceeded,
     MassGenError,
@@ -9,9 +10,8 @@ from massgen_compat.errors import (
     UpstreamRateLimited,
     UpstreamUnreachable,
 )
-from massgen_compat.protocol.chat import parse
-from massgen_compat.protocol.chat_answer import ChatStream
-from massgen_compat.serving.failures import FailureMemory, failure_of
+from massgen_compat.protocol.chat.answer import ChatStream
+from massgen_compat.protocol.chat.request import parse
 from tests.protocol.rendering import renderer_of
 
 ANSWER = ChatStream(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massgen_compat._server.retries import Identity, Matching, identify
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.serving.matching import Identity, Matching, identify
 
 BODY: dict[str, Any] = {"model": "team", "messages": [{"role": "user", "content": "secret"}]}
 

@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
+from massgen_compat._server.output import Output, Reader
 from massgen_compat.protocol.answer import WireEvent
-from massgen_compat.serving.output import Output, Reader
 
 
 def event(number: int) -> WireEvent:

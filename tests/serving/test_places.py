@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat.serving.places import Places
+from massgen_compat._server.queue import Places
 
 
 def test_the_first_run_the_next_wait_and_the_rest_are_refused() -> None:

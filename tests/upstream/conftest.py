@@ -10,8 +10,8 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from massgen_compat.message import text_message
-from massgen_compat.turn import Phase, TurnRequest
+from massgen_compat._run.message import text_message
+from massgen_compat._run.turn import Phase, TurnRequest
 
 Whole = tuple[int, dict[str, str], bytes]
 Step = Whole | bytes | anyio.Event | None

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from massgen_compat._run.team import Backend
+from massgen_compat._upstream.backends import BACKENDS, Endpoint, is_private, resolve
 from massgen_compat.errors import ConfigError
-from massgen_compat.run import Backend
-from massgen_compat.upstream.backends import BACKENDS, Endpoint, is_private, resolve
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from massgen_compat.message import (
+from massgen_compat._run.message import (
     Audio,
     File,
     Image,
@@ -16,10 +16,10 @@ from massgen_compat.message import (
     ToolCall,
     text_message,
 )
-from massgen_compat.run import Agent, Backend
-from massgen_compat.turn import Phase, TurnRequest
-from massgen_compat.upstream import chat, responses
-from massgen_compat.upstream.parameters import UNSUPPORTED
+from massgen_compat._run.team import Agent, Backend
+from massgen_compat._run.turn import Phase, TurnRequest
+from massgen_compat._upstream import chat, responses
+from massgen_compat._upstream.parameters import UNSUPPORTED
 
 CALL = ToolCall(id="call_1", name="vote", arguments='{"agent_id": "agent1"}')
 CONVERSATION = (

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from massgen_compat.errors import UpstreamError, UpstreamMalformed, UpstreamRateLimited
-from massgen_compat.message import ToolCall
-from massgen_compat.result import FinishReason, Usage
-from massgen_compat.turn import (
+from massgen_compat._run.message import ToolCall
+from massgen_compat._run.result import FinishReason, Usage
+from massgen_compat._run.turn import (
     CallPiece,
     ReasoningPiece,
     RefusalPiece,
@@ -16,7 +15,8 @@ from massgen_compat.turn import (
     TextPiece,
     TurnPiece,
 )
-from massgen_compat.upstream.chat import Parser
+from massgen_compat._upstream.chat import Parser
+from massgen_compat.errors import UpstreamError, UpstreamMalformed, UpstreamRateLimited
 
 Chunk = dict[str, Any]
 

@@ -10,6 +10,12 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
+from massgen_compat._run.message import Tool
+from massgen_compat._run.result import Usage
+from massgen_compat._run.team import Agent, Api, Backend
+from massgen_compat._run.turn import Reply, TextPiece, TurnEvent, TurnPiece, TurnRequest
+from massgen_compat._upstream import chat, responses
+from massgen_compat._upstream.connections import Connections
 from massgen_compat.errors import (
     ConfigError,
     ContextLengthExceeded,
@@ -22,13 +28,7 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from massgen_compat.message import Tool
 from massgen_compat.policies import DEFAULT, Policy, resolve
-from massgen_compat.result import Usage
-from massgen_compat.run import Agent, Api, Backend
-from massgen_compat.turn import Reply, TextPiece, TurnEvent, TurnPiece, TurnRequest
-from massgen_compat.upstream import chat, responses
-from massgen_compat.upstream.client import Connections
 
 pytestmark = pytest.mark.anyio
 

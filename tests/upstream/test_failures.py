@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from massgen_compat._upstream.failures import SHOWN, failure, presentable, retry_after
 from massgen_compat.errors import (
     ContextLengthExceeded,
     MassGenError,
@@ -16,7 +17,6 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from massgen_compat.upstream.failures import SHOWN, failure, presentable, retry_after
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 

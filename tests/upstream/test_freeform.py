@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat.message import Message, Tool, ToolCall
-from massgen_compat.turn import CallPiece, Phase, Reply, TextPiece, TurnEvent, TurnRequest
-from massgen_compat.upstream.freeform import Unwrapper, as_functions
+from massgen_compat._run.message import Message, Tool, ToolCall
+from massgen_compat._run.turn import CallPiece, Phase, Reply, TextPiece, TurnEvent, TurnRequest
+from massgen_compat._upstream.freeform import Unwrapper, as_functions
 
 PATCH = Tool(name="patch", description="Edit.", input_format={"type": "text"})
 READ = Tool(name="read", description="Read.", parameters={"type": "object"})

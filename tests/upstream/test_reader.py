@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massgen_compat._run.team import Api
+from massgen_compat._run.turn import Reply, TextPiece, TurnEvent
+from massgen_compat._upstream.reader import ReplyReader
 from massgen_compat.errors import MassGenError, UpstreamMalformed
-from massgen_compat.run import Api
-from massgen_compat.turn import Reply, TextPiece, TurnEvent
-from massgen_compat.upstream.reader import ReplyReader
 
 
 def events_of(api: Api, *chunks: bytes) -> list[TurnEvent | tuple[type[Exception], str]]:

@@ -10,11 +10,10 @@ from typing import Any
 import anyio
 import pytest
 
-from massgen_compat.errors import UpstreamRejected
-from massgen_compat.message import ToolCall
-from massgen_compat.result import Usage
-from massgen_compat.run import Agent, Backend
-from massgen_compat.turn import (
+from massgen_compat._run.message import ToolCall
+from massgen_compat._run.result import Usage
+from massgen_compat._run.team import Agent, Backend
+from massgen_compat._run.turn import (
     CallPiece,
     HostedToolUsed,
     ModelClient,
@@ -24,7 +23,8 @@ from massgen_compat.turn import (
     TurnPiece,
     TurnRequest,
 )
-from massgen_compat.upstream.client import Connections
+from massgen_compat._upstream.connections import Connections
+from massgen_compat.errors import UpstreamRejected
 from tests.exchanges import read_exchanges, recorded_files
 
 pytestmark = pytest.mark.anyio

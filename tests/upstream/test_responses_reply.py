@@ -6,17 +6,9 @@ from typing import Any
 
 import pytest
 
-from massgen_compat.errors import (
-    ContextLengthExceeded,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamUnreachable,
-)
-from massgen_compat.message import ToolCall
-from massgen_compat.result import FinishReason, Usage
-from massgen_compat.turn import (
+from massgen_compat._run.message import ToolCall
+from massgen_compat._run.result import FinishReason, Usage
+from massgen_compat._run.turn import (
     CallPiece,
     HostedToolUsed,
     ReasoningPiece,
@@ -25,7 +17,15 @@ from massgen_compat.turn import (
     TextPiece,
     TurnPiece,
 )
-from massgen_compat.upstream.responses import Parser
+from massgen_compat._upstream.responses import Parser
+from massgen_compat.errors import (
+    ContextLengthExceeded,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamUnreachable,
+)
 
 Event = dict[str, Any]
 

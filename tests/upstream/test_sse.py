@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massgen_compat._upstream.reader import Payloads
 from massgen_compat.errors import UpstreamMalformed
-from massgen_compat.upstream.sse import Payloads
 
 
 def payloads(*chunks: bytes, limit: int = 1000) -> list[bytes]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from massgen_compat._run.team import Api
+from massgen_compat._run.turn import TextPiece, TurnRequest
 from massgen_compat.errors import UpstreamError
-from massgen_compat.run import Api
-from massgen_compat.turn import TextPiece, TurnRequest
 from tests.upstream.test_client import (
     DONE,
     END,

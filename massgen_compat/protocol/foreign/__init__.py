@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from massgen_compat.protocol.foreign import anthropic, responses, tools
-from massgen_compat.protocol.parsed import AS_SENT, BodyPlaces
+from massgen_compat.protocol.request import AS_SENT, BodyPlaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,224 @@
+"""Values from task to task within one event loop: a bounded queue, the bell that it rings, and what
+is told, as an iterator; and an alarm.
+
+anyio's memory streams and locks yield to the event loop for every item, and its events take several
+microseconds to make and to wait for: with a task or two between a provider's token and the client,
+that was most of what a token cost. Here nobody waits who does not have to. A task that finds
+something every time goes on without yielding, so what it reads from has to be bounded.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from math import inf
+from typing import Final, Generic, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+import sniffio
+from anyio.abc import TaskGroup
+from anyio.lowlevel import RunVar
+
+from massgen_compat.events import Sink
+
+Item = TypeVar("Item")
+
+
+class Bell:
+    """Wakes the tasks that wait for something to change, if there are any.
+
+    On asyncio they wait for futures, which is what anyio's events are made of there.
+    """
+
+    __slots__ = ("_events", "_futures")
+
+    def __init__(self) -> None:
+        self._futures: list[asyncio.Future[None]] = []
+        self._events: list[anyio.Event] = []
+
+    def ring(self) -> None:
+        """Wake all that wait."""
+        if self._futures:
+            for future in self._futures:
+                if not future.done():  # else its task was cancelled
+                    future.set_result(None)
+            self._futures.clear()
+        elif self._events:
+            for event in self._events:
+                event.set()
+            self._events.clear()
+
+    async def wait(self) -> None:
+        """Wait until it rings."""
+        if sniffio.current_async_library() == "asyncio":
+            future = asyncio.get_running_loop().create_future()
+            self._futures.append(future)
+            await future
+        else:
+            event = anyio.Event()
+            self._events.append(event)
+            await event.wait()
+
+
+class Alarm:
+    """Calls ``due`` now, and again after the seconds that it returns, until it is stopped.
+
+    On asyncio it is a timer of the event loop; elsewhere a task in ``tasks``.
+    """
+
+    __slots__ = ("_context", "_due", "_loop", "_sooner", "_stopped", "_timer")
+
+    def __init__(self, due: Callable[[], float], tasks: TaskGroup) -> None:
+        self._due = due
+        self._timer: asyncio.TimerHandle | None = None
+        self._sooner = Bell()
+        self._stopped = False
+        if sniffio.current_async_library() == "asyncio":
+            self._loop = asyncio.get_running_loop()
+            self._context = copy_context()  # in which anyio knows, without a task, where it is
+            self._context.run(sniffio.current_async_library_cvar.set, "asyncio")
+            self._ring()
+        else:
+            tasks.start_soon(self._wait)
+
+    def sooner(self) -> None:
+        """Call it now: it is due sooner than it said."""
+        if self._timer is None:
+            self._sooner.ring()
+        else:
+            self._timer.cancel()
+            self._ring()
+
+    def stop(self) -> None:
+        """Call it no more."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._sooner.ring()
+
+    def _ring(self) -> None:
+        seconds = self._due()
+        if not self._stopped:
+            self._timer = self._loop.call_later(seconds, self._ring, context=self._context)
+
+    async def _wait(self) -> None:
+        while not self._stopped:
+            with anyio.move_on_after(self._due()):
+                await self._sooner.wait()
+
+
+class Channel(Generic[Item]):
+    """A queue of at most ``room`` items; who sends more waits, until it is ``widened``.
+
+    A list, since an empty deque takes 760 bytes.
+    """
+
+    __slots__ = ("_arrived", "_closed", "_items", "_room", "_taken")
+
+    def __init__(self, room: float) -> None:
+        self._room = room
+        self._items: list[Item] = []
+        self._arrived = Bell()
+        self._taken = Bell()
+        self._closed = False
+
+    async def send(self, item: Item, /) -> None:
+        """Add an item, as soon as there is room."""
+        while len(self._items) >= self._room:
+            await self._taken.wait()
+        self.push(item)
+
+    def push(self, item: Item) -> None:
+        """Add an item, whether or not there is room."""
+        self._items.append(item)
+        self._arrived.ring()
+
+    async def receive(self) -> Item:
+        """The next item. Raises ``anyio.EndOfStream`` after the last one."""
+        while not self._items:
+            if self._closed:
+                raise anyio.EndOfStream
+            await self._arrived.wait()
+        item = self._items.pop(0)
+        self._taken.ring()
+        return item
+
+    def held(self) -> tuple[Item, ...]:
+        """What was sent and not received yet."""
+        return tuple(self._items)
+
+    def widen(self) -> None:
+        """Let nobody wait any more."""
+        self._room = inf
+        self._taken.ring()
+
+    def close(self) -> None:
+        """There is no more."""
+        self._closed = True
+        self._arrived.ring()
+
+
+@asynccontextmanager
+async def streamed(
+    tell: Callable[[Sink[Item]], Awaitable[None]], room: int = 64
+) -> AsyncGenerator[AsyncIterator[Item]]:
+    """What ``tell`` says, which goes on in a task for as long as the context is open.
+
+    It may be ``room`` items ahead of its reader; the iterator raises what it ended with.
+    """
+    reader = _Reader[Item](room)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reader.follow, tell)
+            yield reader
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise only(group) from None
+
+
+class _Reader(AsyncIterator[Item]):
+    def __init__(self, room: int) -> None:
+        self._channel = Channel[Item](room)
+        self._error: Exception | None = None
+
+    async def follow(self, tell: Callable[[Sink[Item]], Awaitable[None]]) -> None:
+        try:
+            await tell(self._channel)
+        except Exception as error:  # noqa: BLE001 - it is the reader's
+            self._error = error
+        finally:
+            self._channel.close()
+
+    async def __anext__(self) -> Item:
+        try:
+            return await self._channel.receive()
+        except anyio.EndOfStream:
+            if self._error is not None:
+                raise self._error from None
+            raise StopAsyncIteration from None
+
+
+def only(error: BaseException) -> BaseException:
+    """What went wrong, without the wrapping of task groups where it was one thing."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return only(group.exceptions[0]) if len(group.exceptions) == 1 else group
+
+
+_Result = TypeVar("_Result")
+
+_LIMITER: Final = RunVar[anyio.CapacityLimiter]("massgen_compat._aio")
+
+
+async def aside(work: Callable[[], _Result]) -> _Result:
+    """Do the work in a thread, one at a time for each event loop.
+
+    Several threads at once would all keep the interpreter's lock from the loop, 5 ms each.
+    """
+    limiter = _LIMITER.get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(1)
+        _LIMITER.set(limiter)
+    return await anyio.to_thread.run_sync(work, limiter=limiter)

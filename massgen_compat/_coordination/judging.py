@@ -1,0 +1,79 @@
+"""What a reply decides: one decision, or the reason why it is turned back. Pure."""
+
+import re
+
+from massgen_compat._coordination.state import (
+    Decision,
+    NewAnswer,
+    Rejection,
+    Replied,
+    Seat,
+    State,
+    Unusable,
+    VoteFor,
+)
+from massgen_compat._run.turn import Phase
+
+
+def verdict_on(state: State, seat: Seat, reply: Replied) -> NewAnswer | VoteFor | Rejection:
+    """The one decision of a reply, or why there is none that counts.
+
+    Equal decisions collapse, contradicting ones are none. A policy's objection stands in the
+    decision and is left to the caller.
+    """
+    drafts_by_message = seat.phase is Phase.DRAFT and seat.agent in state.rules.message_drafts
+    if drafts_by_message and reply.complete and not reply.decisions and reply.text.strip():
+        return NewAnswer(reply.text)
+    distinct: dict[object, Decision] = {}
+    for decision in reply.decisions:
+        match decision:
+            case Unusable():
+                return Rejection.UNUSABLE
+            case VoteFor(target):
+                distinct.setdefault(("vote", target), decision)
+            case NewAnswer(content):
+                distinct.setdefault(("answer", content), decision)
+    match list(distinct.values()):
+        case []:
+            return Rejection.NO_DECISION
+        case [VoteFor() as vote]:
+            return _check_vote(state, seat, vote)
+        case [NewAnswer() as answer]:
+            return _check_answer(state, seat, answer)
+        case _:
+            return Rejection.CONTRADICTION
+
+
+def _check_vote(state: State, seat: Seat, vote: VoteFor) -> VoteFor | Rejection:
+    if seat.phase is Phase.DRAFT:
+        return Rejection.VOTE_TOO_EARLY
+    if vote.target not in {other.agent for other in state.answered}:
+        return Rejection.UNKNOWN_AGENT
+    return vote
+
+
+def _check_answer(state: State, seat: Seat, answer: NewAnswer) -> NewAnswer | Rejection:
+    if not answer.content.strip():
+        return Rejection.EMPTY_ANSWER
+    if not state.may_answer(seat):
+        return Rejection.OVER_CAP
+    # Drafts are independent of each other, so only an answer to known answers can be too similar.
+    if seat.phase is Phase.EVALUATE and _too_similar(state, answer.content):
+        return Rejection.TOO_SIMILAR
+    return answer
+
+
+def _too_similar(state: State, content: str) -> bool:
+    """MassGen's ``answer_novelty_requirement``: Jaccard overlap of words, against every answer."""
+    most = state.rules.novelty
+    if most is None:
+        return False
+    words = _words(content)
+    return any(
+        len(words & other) > most * len(words | other)
+        for other in (_words(seat.answer or "") for seat in state.answered)
+    )
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.lower()))

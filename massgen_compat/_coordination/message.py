@@ -1,0 +1,188 @@
+"""The decision, and what follows it: who presents, and how a run ends. Pure."""
+
+from dataclasses import replace
+
+from massgen_compat._coordination.members import (
+    cancel_all,
+    drop_message,
+    leave,
+    put,
+    start,
+    tally,
+    working,
+)
+from massgen_compat._coordination.state import (
+    Abort,
+    Began,
+    Complete,
+    Failed,
+    Malformed,
+    Presented,
+    ReleaseMessage,
+    RepairMessages,
+    Signal,
+    Stage,
+    Standing,
+    StartTurn,
+    State,
+    Transition,
+)
+from massgen_compat._run.turn import Phase
+from massgen_compat.events import (
+    PresentationStarted,
+    RunEvent,
+    RunLimited,
+    SpeculationStarted,
+    TurnStarted,
+    WinnerChosen,
+)
+
+
+def decide(state: State) -> Transition:
+    """Most votes win, ties go to the earlier agent; then somebody presents, or the run ends."""
+    ranking = tally(state)
+    winner = ranking[0][0]
+    chosen = WinnerChosen(winner=winner, votes=ranking, limited_by=state.limited_by)
+    done = Transition(replace(state, winner=winner), (), (chosen,)).then(cancel_all)
+    if state.presenter == winner and not state.limited_by:
+        return done.then(adopt)
+    done = done.then(drop_message)
+    if state.rules.strategy == "winner_reuse" or state.limited_by:
+        return done.then(_complete_with_answer)
+    return done.then(present)
+
+
+def present(state: State) -> Transition:
+    """Ask the next presenter: the winner, else the next in rank that is still there."""
+    rank = [agent for agent, _ in tally(state)]
+    order = sorted(
+        state.living, key=lambda seat: rank.index(seat.agent) if seat.agent in rank else len(rank)
+    )
+    if order and state.calls + state.rules.presentations > state.rules.call_limit:
+        limited = replace(state, limited_by="max_calls")
+        if state.winner:
+            return Transition(limited, (), _told("max_calls")).then(_complete_with_answer)
+        return abort(limited, "max_calls")
+    if not order:
+        return _complete_with_answer(state) if state.winner else abort(state, state.limited_by)
+    presenter = order[0]
+    state = replace(state, stage=Stage.PRESENTING, presenter=presenter.agent, began=False)
+    started = Transition(state, (), (PresentationStarted(agent=presenter.agent),))
+    return started.then(lambda state: start(state, presenter, Phase.PRESENT))
+
+
+def attend(state: State, signal: Signal) -> Transition:
+    """Presenting: only the presenter's signals mean anything."""
+    match signal:
+        case Began(agent, number) if working(state, agent, number):
+            return Transition(replace(state, began=True))
+        case Presented(agent, number) if working(state, agent, number):
+            return _complete(state, Complete("presentation"))
+        case Malformed(agent, number, messages) if working(state, agent, number):
+            return _repair(state, agent, number, messages)
+        case Failed(agent, number, reason) if seat := working(state, agent, number):
+            left = leave(state, seat, reason)
+            return left.then(lambda state: abort(state, None) if state.began else present(state))
+        case _:
+            return Transition(state)
+
+
+def _repair(state: State, agent: str, number: int, messages: int) -> Transition:
+    """Messages without the format that was asked for get one more try; then an answer has to do."""
+    if state.repaired:
+        return unfit(state)
+    if state.calls + messages > state.rules.call_limit:
+        return unfit(replace(state, limited_by="max_calls"))
+    state = replace(state, repaired=True, calls=state.calls + messages)
+    return Transition(state, (RepairMessages(agent, number),))
+
+
+def unfit(state: State) -> Transition:
+    """The end of a run whose messages lack what was asked for and are not tried again."""
+    return _complete(replace(state, presenter=None), Complete("unfit"))
+
+
+def stop(state: State, limit: str) -> Transition:
+    """At a limit nothing new starts: decide with what there is."""
+    state = replace(state, limited_by=limit)
+    if state.stage is Stage.COORDINATING and state.answered:
+        return decide(state)
+    stopped = cancel_all(state)
+    if state.began:
+        return stopped.then(lambda state: _complete(state, Complete("cut")))
+    if state.winner:
+        told = stopped.then(lambda state: Transition(state, (), _told(limit)))
+        return told.then(_complete_with_answer)
+    return stopped.then(lambda state: abort(state, limit))
+
+
+def _told(limit: str) -> tuple[RunEvent, ...]:
+    return (RunLimited(limit=limit),)
+
+
+def _complete(state: State, outcome: Complete) -> Transition:
+    return Transition(_done(state), (outcome,))
+
+
+def _complete_with_answer(state: State) -> Transition:
+    return _complete(replace(state, presenter=None), Complete("answer"))
+
+
+def abort(state: State, limit: str | None) -> Transition:
+    """The end of a run that has nothing to answer with."""
+    return Transition(_done(state), (Abort(limit),))
+
+
+def _done(state: State) -> State:
+    return replace(state, stage=Stage.DONE)
+
+
+def speculate(state: State) -> Transition:
+    """Let the agent that a strict majority agrees on begin the message, if there is room for it.
+
+    There is if the limit of calls would still allow another evaluation and another message.
+    """
+    if not (state.rules.speculate and state.grace) or state.reserves:
+        return Transition(state)
+    seat = state.seat(tally(state)[0][0])
+    another = len(state.living) + state.rules.presentations
+    after = state.calls + state.rules.presentations
+    busy = state.presenter is not None or state.spoiled
+    if seat is None or seat.standing is not Standing.VOTED or busy:
+        return Transition(state)
+    if after + another > state.rules.call_limit:
+        return Transition(state)
+    agent, number = seat.agent, seat.round + 1
+    state = put(state, replace(seat, round=number))
+    return Transition(
+        replace(state, presenter=agent, calls=after),
+        (StartTurn(agent, number, Phase.PRESENT),),
+        (
+            SpeculationStarted(agent=agent),
+            TurnStarted(agent=agent, round=number, phase=Phase.PRESENT),
+        ),
+    )
+
+
+def is_writing(state: State, agent: str, number: int) -> bool:
+    """Whether the agent writes ahead of the decision, in that very round."""
+    seat = state.seat(agent)
+    return state.presenter == agent and seat is not None and seat.round == number
+
+
+def spoil(state: State) -> Transition:
+    """The agent failed at it. It may still be asked when the team has decided."""
+    return drop_message(replace(state, spoiled=True))
+
+
+def adopt(state: State) -> Transition:
+    """What the winner has begun is the message."""
+    presenter = state.seat(state.presenter or "")
+    if presenter is None:
+        return Transition(state)
+    state = put(state, replace(presenter, standing=Standing.WORKING))
+    return Transition(
+        replace(state, stage=Stage.PRESENTING, began=False),
+        (ReleaseMessage(presenter.agent),),
+        (PresentationStarted(agent=presenter.agent),),
+    )

@@ -1,0 +1,289 @@
+"""The transitions: ``begin`` and ``step``. Pure and total; see the package's docstring."""
+
+from dataclasses import replace
+from typing import Final, Literal, TypeAlias
+
+from massgen_compat._coordination.escalation import (
+    agreeing,
+    call_team,
+    disagreement,
+    put_in_reserve,
+)
+from massgen_compat._coordination.judging import verdict_on
+from massgen_compat._coordination.members import join, leave, put, start, void_votes, working
+from massgen_compat._coordination.message import (
+    abort,
+    attend,
+    decide,
+    is_writing,
+    present,
+    speculate,
+    spoil,
+    stop,
+    unfit,
+)
+from massgen_compat._coordination.rules import TRIES_PER_ROUND, Rules
+from massgen_compat._coordination.state import (
+    CancelTurn,
+    CorrectTurn,
+    Effect,
+    Elapsed,
+    Failed,
+    GraceTimer,
+    LimitReached,
+    NewAnswer,
+    Objection,
+    Rejection,
+    RepairMessages,
+    Replied,
+    RoundTimer,
+    RunTimer,
+    Seat,
+    Signal,
+    Stage,
+    Standing,
+    StartTimer,
+    StartTurn,
+    State,
+    Transition,
+    VoteFor,
+    label,
+)
+from massgen_compat._run.turn import Phase
+from massgen_compat.events import (
+    Abstained,
+    Answered,
+    FirstAsked,
+    PresentationStarted,
+    RunEvent,
+    SpeculationStarted,
+    SubmissionRejected,
+    TeamCalled,
+    TurnStarted,
+    VoteCast,
+    VotesVoided,
+)
+
+
+def begin(rules: Rules) -> Transition:
+    """Start a run: all agents at once, or those that are asked first.
+
+    Raises ``ValueError`` without agents.
+    """
+    if not rules.agents:
+        raise ValueError("a run needs at least one agent")
+    state = State(rules=rules, seats=tuple(Seat(agent=agent) for agent in rules.agents))
+    clock: tuple[Effect, ...] = ()
+    if rules.deadline_seconds is not None:
+        clock = (StartTimer(RunTimer(), rules.deadline_seconds),)
+    started = Transition(state, clock)
+    if rules.solo:
+        return started.then(present)
+    if rules.first:
+        others = tuple(agent for agent in rules.agents if agent not in rules.first)
+        asked = FirstAsked(agents=rules.first, others=others)
+        started = Transition(put_in_reserve(state), clock, (asked,))
+    for agent in rules.first or rules.agents:
+        started = started.then(lambda state, agent=agent: join(state, agent))
+    return started.then(_settle)
+
+
+def step(state: State, signal: Signal) -> Transition:
+    """Apply one signal. Total: any signal, in any state, at any time."""
+    match state.stage, signal:
+        case Stage.DONE, _:
+            return Transition(state)
+        case _, Elapsed(RunTimer()):
+            return stop(state, "deadline_seconds")
+        case _, LimitReached(limit):
+            return stop(state, limit)
+        case Stage.COORDINATING, _:
+            return _coordinate(state, signal)
+        case Stage.PRESENTING, _:
+            return attend(state, signal)
+
+
+# Coordinating
+
+
+def _coordinate(state: State, signal: Signal) -> Transition:
+    match signal:
+        case Elapsed(GraceTimer(epoch)) if state.grace and epoch == state.epoch:
+            return decide(state)
+        case Replied(agent, number) if seat := working(state, agent, number):
+            return _judge(state, seat, signal).then(_settle)
+        case Failed(agent, number, reason) if seat := working(state, agent, number):
+            return leave(state, seat, reason).then(_settle)
+        case Failed(agent, number) if is_writing(state, agent, number):
+            return spoil(state)
+        case Elapsed(RoundTimer(agent, number)) if seat := working(state, agent, number):
+            aborted = Transition(state, (CancelTurn(agent),))
+            return aborted.then(lambda state: _give_up(state, seat, None, "timeout")).then(_settle)
+        case _:
+            return Transition(state)
+
+
+def _judge(state: State, seat: Seat, reply: Replied) -> Transition:
+    """Accept the reply's one decision, or turn the reply back, or end the round without one."""
+    seat = replace(seat, tries=seat.tries + 1)
+    verdict = verdict_on(state, seat, reply)
+    objection = None if isinstance(verdict, Rejection) else verdict.objection
+    spent = state.calls >= state.rules.call_limit
+    last_try = spent or seat.tries >= TRIES_PER_ROUND
+    if not isinstance(verdict, Rejection) and (
+        objection is None or (last_try and state.rules.waive_objections)
+    ):
+        return _accept(state, seat, verdict)
+    # A reply without any call is asked once for one; then its text has to do (design §3.5).
+    if last_try or (verdict is Rejection.NO_DECISION and seat.nudged):
+        state = replace(state, limited_by="max_calls") if spent else state
+        return _give_up(state, seat, reply, "max_calls" if spent else "no answer")
+    return _turn_back(state, seat, verdict)
+
+
+def _turn_back(state: State, seat: Seat, verdict: NewAnswer | VoteFor | Rejection) -> Transition:
+    objection: Objection | None = None
+    meant: Literal["new_answer", "vote"] | None = None
+    rejection = Rejection.OBJECTION
+    match verdict:
+        case NewAnswer():
+            objection, meant = verdict.objection, "new_answer"
+        case VoteFor():
+            objection, meant = verdict.objection, "vote"
+        case Rejection():
+            rejection = verdict
+    seat = replace(seat, nudged=seat.nudged or verdict is Rejection.NO_DECISION)
+    last = seat.tries + 1 >= TRIES_PER_ROUND
+    correct = CorrectTurn(seat.agent, seat.round, seat.phase, rejection, objection, last, meant)
+    told = SubmissionRejected(
+        agent=seat.agent,
+        round=seat.round,
+        reason=objection.code if objection else rejection.value,
+        attempt=seat.tries,
+    )
+    return Transition(replace(put(state, seat), calls=state.calls + 1), (correct,), (told,))
+
+
+def _accept(state: State, seat: Seat, decision: NewAnswer | VoteFor) -> Transition:
+    match decision:
+        case NewAnswer(content, objection):
+            return _accept_answer(state, seat, content, verified=objection is None)
+        case VoteFor():
+            return _accept_vote(state, seat, decision)
+
+
+def _accept_answer(state: State, seat: Seat, content: str, *, verified: bool = True) -> Transition:
+    """An accepted answer voids all votes and sends everybody who has answered into a new round."""
+    number = seat.answers + 1
+    seat = replace(seat, answer=content, answers=number, standing=Standing.WAITING)
+    votes = sum(other.vote is not None for other in state.seats)
+    events: tuple[RunEvent, ...] = (
+        Answered(
+            agent=seat.agent,
+            label=label(state.rules, seat.agent),
+            round=seat.round,
+            number=number,
+            content=content,
+            verified=verified,
+        ),
+    )
+    if votes:
+        events += (VotesVoided(votes=votes),)
+    voided = void_votes(put(state, seat))
+    return Transition(voided.state, voided.effects, events + voided.events)
+
+
+def _accept_vote(state: State, seat: Seat, vote: VoteFor) -> Transition:
+    seat = replace(seat, vote=vote, standing=Standing.VOTED)
+    cast = VoteCast(
+        voter=seat.agent,
+        target=vote.target,
+        round=seat.round,
+        reason=vote.reason,
+        verified=vote.objection is None,
+    )
+    return Transition(put(state, seat), (), (cast,))
+
+
+def _give_up(state: State, seat: Seat, reply: Replied | None, reason: str) -> Transition:
+    """End a round without a decision: text of a draft is an answer, an evaluation abstains."""
+    if seat.phase is Phase.EVALUATE:
+        abstained = put(state, replace(seat, standing=Standing.ABSTAINED))
+        return Transition(abstained, (), (Abstained(agent=seat.agent, round=seat.round),))
+    if reply is not None and reply.text.strip():
+        return _accept_answer(state, seat, reply.text, verified=reply.complete)
+    return leave(state, seat, reason)
+
+
+def _settle(state: State) -> Transition:
+    """Do what follows once an agent has moved: nothing, another round, or the decision."""
+    if reason := disagreement(state):
+        called = call_team(state, reason)
+        return called if called.state.stage is Stage.DONE else called.then(_settle)
+    living = state.living
+    if not state.answered:
+        return Transition(state) if living else abort(state, state.limited_by)
+    if all(seat.standing in {Standing.VOTED, Standing.ABSTAINED} for seat in living):
+        return decide(state)
+    drafting = any(seat.answer is None for seat in living)
+    # One answer needs no votes, unless its author was asked first and has yet to review it.
+    alone = len(state.answered) == 1 and not drafting and not state.reserves
+    if state.rules.skip_voting or alone:
+        return Transition(state) if drafting else decide(state)
+    waiting = [seat for seat in living if seat.standing is Standing.WAITING]
+    # With one answer there is nothing to compare, also in MassGen's eager order.
+    # Who was asked first has compared what there was; there is more when the others have drafted.
+    deferred = state.rules.defer_voting or bool(state.rules.first)
+    held = drafting and (deferred or len(state.answered) == 1)
+    if waiting and not held:
+        if state.calls + len(waiting) > state.rules.call_limit:
+            return stop(state, "max_calls")
+        started = Transition(state)
+        for seat in waiting:
+            started = started.then(lambda state, seat=seat: start(state, seat, seat.phase))
+        return started
+    return _watch_stragglers(state).then(speculate)
+
+
+def _watch_stragglers(state: State) -> Transition:
+    """Once a strict majority agrees, the others get a last period of grace (design §3.4)."""
+    if state.grace or agreeing(state) < state.votes_needed:
+        return Transition(state)
+    timer = StartTimer(GraceTimer(state.epoch), state.rules.grace_seconds)
+    return Transition(replace(state, grace=True), (timer,))
+
+
+CallEffect: TypeAlias = StartTurn | CorrectTurn | RepairMessages
+"""An effect that makes model calls."""
+
+
+def calls_of(transition: Transition) -> tuple[CallEffect, ...]:
+    """The effects of a transition that make model calls."""
+    return tuple(effect for effect in transition.effects if isinstance(effect, CallEffect))
+
+
+_STARTS: Final = TurnStarted | PresentationStarted | SpeculationStarted | TeamCalled
+"""Events that tell of calls, which then are not made."""
+
+
+def stop_before(transition: Transition, limit: str, *, calls: int) -> Transition:
+    """The transition without the calls that it would start, and the run ended at the limit.
+
+    What the signal brought counts: an answer is taken, a vote too. ``calls`` are those that were
+    made before. A run that ends in this transition by itself is left as it is.
+    """
+    if transition.state.stage is Stage.DONE:
+        return transition
+    repairing = any(isinstance(effect, RepairMessages) for effect in transition.effects)
+    kept = Transition(
+        replace(transition.state, calls=calls),
+        tuple(effect for effect in transition.effects if not _starts(effect)),
+        tuple(event for event in transition.events if not isinstance(event, _STARTS)),
+    )
+    if repairing:
+        return kept.then(lambda state: unfit(replace(state, limited_by=limit)))
+    return kept.then(lambda state: step(state, LimitReached(limit)))
+
+
+def _starts(effect: Effect) -> bool:
+    return isinstance(effect, CallEffect | StartTimer)

@@ -1,0 +1,157 @@
+"""One model call: heard, counted, and held to the limits of the run; and what is said aside."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+import anyio
+
+from massgen_compat._coordination import LimitReached, Signal
+from massgen_compat._run.team import Timeouts
+from massgen_compat._run.turn import (
+    CallPiece,
+    Hear,
+    HostedToolUsed,
+    ModelClient,
+    Phase,
+    ReasoningPiece,
+    RefusalPiece,
+    Reply,
+    TextPiece,
+    TurnPiece,
+    TurnRequest,
+)
+from massgen_compat._spending.clock import Clock
+from massgen_compat._spending.ledger import Ledger
+from massgen_compat._spending.meter import Call, Cost, Meter
+from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
+from massgen_compat.events import (
+    AgentReasoning,
+    HostedToolCalled,
+    ParametersDropped,
+    RunEvent,
+    TurnFinished,
+)
+from massgen_compat.policies import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What the agents of a run work with, by their ids; the cost of a call, where it is known."""
+
+    models: Mapping[str, ModelClient]
+    policies: Mapping[str, Policy]
+    costs: Mapping[str, Cost | None]
+
+
+class Asides:
+    """Tells what models say beside their replies; reasoning only where it is ``watched``."""
+
+    def __init__(self, emit: Callable[[RunEvent], Awaitable[None]], *, watched: bool) -> None:
+        self._emit = emit
+        self._watched = watched
+
+    async def hear(self, request: TurnRequest, piece: TurnPiece) -> None:
+        """A piece of the turn that is told nowhere else."""
+        agent, number = request.agent, request.round
+        match piece:
+            case ReasoningPiece(text) if self._watched:
+                await self._emit(AgentReasoning(agent=agent, round=number, text=text))
+            case HostedToolUsed(kind):
+                await self._emit(HostedToolCalled(agent=agent, round=number, tool=kind))
+            case TextPiece() | ReasoningPiece() | RefusalPiece() | CallPiece():
+                pass
+            case _:
+                assert_never(piece)
+
+
+class Listener:
+    """Makes the model calls of one run.
+
+    ``clock`` ends those that take too long; ``emit`` tells events, ``signal`` the coordination.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelClient],
+        ledger: Ledger,
+        meter: Meter,
+        *,
+        clock: Clock,
+        emit: Callable[[RunEvent], Awaitable[None]],
+        signal: Callable[[Signal], Awaitable[None]],
+    ) -> None:
+        self._models = models
+        self._clock = clock
+        self._ledger = ledger
+        self._meter = meter
+        self._emit = emit
+        self._signal = signal
+        self._limited = False
+        self._in_turn = anyio.Lock() if len(models) > 1 else None
+        self._told_drops: set[tuple[str, str]] = set()
+
+    async def listen(self, request: TurnRequest, hear: Hear) -> Reply:
+        """Pass on what the model says; return its reply. Raises what ended it otherwise."""
+        if self._in_turn is not None:  # to write a long request takes a while, and others wait
+            async with self._in_turn:
+                pass
+        self._ledger.called(request.agent)
+        call = self._meter.start(request)
+        try:
+            reply = await self._hear_out(request, call, hear)
+        except MassGenError as error:
+            self._meter.fail(call, error)
+            if request.whole and isinstance(error, UpstreamMalformed):
+                self._ledger.heard()  # how much of the reply was written, nobody heard
+            if isinstance(error, UpstreamError):
+                error.agent = request.agent
+            raise
+        except BaseException:
+            self._meter.cut(call)
+            raise
+        self._ledger.finished(request.agent, reply)
+        self._meter.finish(call, reply)
+        if request.phase is Phase.PRESENT and self._meter.open:
+            # Other messages are being written. What the end of any other turn means for the limits
+            # is seen when its signal comes, so that what it decided counts.
+            await self._heed_limits()
+        await self._tell_drops(request.agent, reply.dropped)
+        await self._emit(
+            TurnFinished(
+                agent=request.agent,
+                round=request.round,
+                phase=request.phase,
+                usage=reply.usage,
+                model=reply.model,
+                effort=reply.effort,
+                effort_asked=reply.effort_asked,
+            )
+        )
+        return reply
+
+    async def _hear_out(self, request: TurnRequest, call: Call, hear: Hear) -> Reply:
+        with self._clock.over(request.timeouts or Timeouts()) as patience:
+
+            async def heard(pieces: Sequence[TurnPiece]) -> None:
+                patience.heard()
+                self._ledger.heard()
+                self._meter.hear(call, pieces)
+                await hear(pieces)
+                if self._meter.on:
+                    await self._heed_limits()
+                patience.waits()
+
+            return await self._models[request.agent].ask(request, heard)
+
+    async def _heed_limits(self) -> None:
+        """Let the coordination know, once, that what goes on has passed a limit."""
+        if not self._limited and (limit := self._meter.passed):
+            self._limited = True
+            await self._signal(LimitReached(limit))
+
+    async def _tell_drops(self, agent: str, dropped: tuple[str, ...]) -> None:
+        news = tuple(name for name in dropped if (agent, name) not in self._told_drops)
+        if news:
+            self._told_drops.update((agent, name) for name in news)
+            await self._emit(ParametersDropped(agent=agent, parameters=news))

@@ -1,0 +1,268 @@
+"""The driver of one run: does what ``coordination`` orders, waits for a signal, asks again.
+
+It is dull on purpose: every rule of the coordination stands in ``coordination``, every word in
+``prompts`` and ``workflow``. Each turn is a task with a cancel scope of its own.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import assert_never
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+
+from massgen_compat._aio import Channel, aside
+from massgen_compat._coordination import (
+    Abort,
+    CallEffect,
+    CancelTurn,
+    Complete,
+    CorrectTurn,
+    Effect,
+    Elapsed,
+    Failed,
+    ReleaseMessage,
+    RepairMessages,
+    Replied,
+    Rules,
+    RunTimer,
+    Signal,
+    Stage,
+    StartTimer,
+    StartTurn,
+    Timer,
+    Transition,
+    answers_by_rank,
+    begin,
+    calls_of,
+    step,
+    stop_before,
+)
+from massgen_compat._local.calls import Asides, Equipment, Listener
+from massgen_compat._local.conversations import Desk, Desks
+from massgen_compat._local.presentation import Presentation
+from massgen_compat._local.presenter import Presenter
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.team import Team
+from massgen_compat._run.turn import Phase, Reply, TextPiece, TurnPiece, TurnRequest
+from massgen_compat._spending.clock import Clock
+from massgen_compat._spending.ledger import Ledger, most_telling
+from massgen_compat._spending.meter import Meter
+from massgen_compat.errors import LimitExceeded, MassGenError, UpstreamMalformed, UpstreamTimeout
+from massgen_compat.events import AgentText, Detail, RunCompleted, RunEvent, RunStarted, Sink
+
+
+class Driver:
+    """One run: the state of the coordination, the agents' desks, and the final message."""
+
+    def __init__(
+        self,
+        *,
+        team: Team,
+        request: RunRequest,
+        run_id: str,
+        rules: Rules,
+        resumed: bool,
+        equipment: Equipment,
+        events: Sink[RunEvent],
+        detail: Detail,
+    ) -> None:
+        self._team = team
+        self._request = request
+        self._run_id = run_id
+        self._events = events
+        self._emit = events.send
+        self._watched = detail == "full"
+        self._desks = Desks(
+            team, request, equipment.policies, resumed=resumed, watched=self._watched
+        )
+        self._ledger = Ledger(team, equipment.costs)
+        self._meter = Meter(team.settings.limits, equipment.costs)
+        self._clock = Clock(team.settings.timeouts)
+        self._signals = Channel[Signal](4 * len(team.agents) + 4)
+        self._asides = Asides(self._emit, watched=self._watched)
+        listener = Listener(
+            equipment.models,
+            self._ledger,
+            self._meter,
+            clock=self._clock,
+            emit=self._emit,
+            signal=self._signals.send,
+        )
+        self._listen = listener.listen
+        self._presentation = Presentation(team, request, lambda: secrets.token_hex(12))
+        self._presenter = Presenter(
+            request,
+            self._presentation,
+            listen=self._listen,
+            aside=self._asides.hear,
+            emit=self._emit,
+            signal=self._signals.send,
+        )
+        self._failures: list[MassGenError] = []
+        self._ending: Complete | Abort = Abort()
+        self._first = begin(rules)
+        self._state = self._first.state
+
+    async def drive(self) -> None:
+        """Run to the end: ``RunCompleted`` is the last event. Raises what it failed with."""
+        agents = tuple(agent.id for agent in self._team.agents)
+        await self._emit(RunStarted(run_id=self._run_id, team=self._team.name, agents=agents))
+        await self._set_up()
+        await self._coordinate()
+        match self._ending:
+            case Complete(source):
+                await self._complete(source)
+            case Abort(limited_by):
+                error = most_telling(self._failures, limited_by)
+                # What a provider did not answer in time it may have worked on all the same.
+                late = isinstance(error, UpstreamTimeout) and self._ledger.asked
+                cut = isinstance(error, LimitExceeded) and self._ledger.asked
+                error.spent = self._ledger.spent or late or cut
+                raise error
+
+    async def _set_up(self) -> None:
+        """Make the desks. One at a time: a long conversation takes a while, and others wait."""
+        for agent in self._team.agents:
+            await anyio.lowlevel.checkpoint()
+            set_up = partial(self._desks.set_up, agent, solo=self._state.rules.solo)
+            if self._request.has_many_parts:
+                await aside(set_up)
+            else:
+                set_up()
+
+    async def _coordinate(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            self._tasks: TaskGroup = tasks
+            with self._clock.kept(tasks):
+                await self._apply(self._first)
+                while self._state.stage is not Stage.DONE:
+                    calls = self._state.calls
+                    await self._apply(step(self._state, await self._signals.receive()), calls)
+            self._desks.cancel()
+
+    async def _apply(self, transition: Transition, calls: int = 0) -> None:
+        """Tell first, then do: nothing that a new turn says can overtake its own announcement.
+
+        What does not fit in the limits of tokens and cost is not begun. ``calls`` were made before.
+        """
+        self._state = transition.state
+        for effect in transition.effects:
+            if isinstance(effect, CancelTurn):
+                self._desks[effect.agent].cancel()
+        planned: dict[str, Sequence[int]] = {}
+        for effect in calls_of(transition):
+            planned[effect.agent] = self._prepare(effect)
+        if limit := self._meter.refused(planned):
+            transition = stop_before(transition, limit, calls=calls)
+            self._state = transition.state
+        else:
+            self._meter.reserve(planned)
+        for event in transition.events:
+            await self._emit(event)
+        for effect in transition.effects:
+            self._perform(effect)
+
+    def _prepare(self, effect: CallEffect) -> Sequence[int]:
+        """Lay the request of a turn on its desk; the sizes of the prompts of its calls."""
+        request = self._desks.lay(effect, self._state)
+        if request is None:
+            return ()
+        if request.phase is not Phase.PRESENT:
+            return (self._meter.prompt(request),)
+        if isinstance(effect, StartTurn):
+            self._presentation.restart()
+        drafts = [draft for draft in self._presentation.drafts if draft.pending]
+        written = [draft.reply.text if draft.reply else "" for draft in drafts]
+        return [self._meter.prompt(request, text) for text in written]
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case StartTurn(agent) | CorrectTurn(agent) | RepairMessages(agent):
+                desk = self._desks[agent]
+                desk.scope = anyio.CancelScope()
+                if desk.request is not None:
+                    presents = desk.request.phase is Phase.PRESENT
+                    if presents:
+                        ahead = self._state.stage is Stage.COORDINATING
+                        (self._presenter.hold if ahead else self._presenter.release)()
+                    act = self._present if presents else self._turn
+                    self._tasks.start_soon(self._act, act, desk, desk.request, desk.scope)
+            case ReleaseMessage():
+                self._presenter.release()
+            case CancelTurn(agent):
+                self._desks[agent].cancel()
+            case StartTimer(timer, seconds):
+                self._clock.after(seconds, partial(self._elapse, timer))
+            case Complete() | Abort():
+                self._ending = effect
+            case _:
+                assert_never(effect)
+
+    def _elapse(self, timer: Timer) -> None:
+        if isinstance(timer, RunTimer):  # the run ends then, also where nobody reads what it says
+            self._events.widen()
+        self._signals.push(Elapsed(timer))
+
+    async def _act(
+        self,
+        act: Callable[[TurnRequest], Awaitable[None]],
+        desk: Desk,
+        request: TurnRequest,
+        scope: anyio.CancelScope,
+    ) -> None:
+        with scope:
+            await act(request)
+        if desk.scope is scope:
+            desk.scope = None
+
+    async def _present(self, request: TurnRequest) -> None:
+        if error := await self._presenter.write(request):
+            self._failures.append(error)
+
+    async def _turn(self, request: TurnRequest) -> None:
+        """One model call, from its request to the signal that it ends in."""
+        agent, number = request.agent, request.round
+
+        async def hear(pieces: Sequence[TurnPiece]) -> None:
+            for piece in pieces:
+                if isinstance(piece, TextPiece) and self._watched:
+                    await self._emit(AgentText(agent=agent, round=number, text=piece.text))
+                else:
+                    await self._asides.hear(request, piece)
+
+        try:
+            reply = await self._listen(request, hear)
+        except MassGenError as error:
+            self._failures.append(error)
+            await self._signals.send(Failed(agent, number, error.brief))
+            return
+        decisions = self._desks.read(agent, reply, self._state)
+        complete = reply.finish_reason not in {"length", "content_filter"}
+        replied = Replied(agent, number, decisions, self._desks[agent].text, complete)
+        await self._signals.send(replied)
+
+    async def _complete(self, source: str) -> None:
+        replies: Sequence[Reply] = ()
+        match source:
+            case "presentation":
+                messages, replies = self._presentation.whole(), self._presenter.replies
+            case "cut":
+                messages = self._presentation.cut()
+            case _:
+                messages = await self._presenter.answer(answers_by_rank(self._state))
+        if not messages:
+            raise self._lacks_format()
+        result = self._ledger.result(
+            run_id=self._run_id, state=self._state, messages=messages, replies=replies
+        )
+        await self._emit(RunCompleted(result=result))
+
+    def _lacks_format(self) -> MassGenError:
+        why = next((d.fault for d in self._presentation.drafts if d.fault), "no answer has it")
+        error = UpstreamMalformed(f"the message is not what the request demands: {why}")
+        error.agent = next((d.agent for d in self._presentation.drafts if d.agent), None)
+        error.spent = True
+        return error

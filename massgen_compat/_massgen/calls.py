@@ -1,0 +1,128 @@
+"""The model calls of MassGen's agents, made by this library.
+
+MassGen gets a ``Client`` in the place of the SDK's. Behind it each call is a task of the run's own
+task group, so that ending the run aborts all of them, whatever MassGen does.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from types import SimpleNamespace
+from typing import Any, Final
+
+import anyio
+
+from massgen_compat._aio import Channel
+from massgen_compat._massgen.accounts import Run
+from massgen_compat._massgen.call_purpose import Situation, read_situation
+from massgen_compat._massgen.exchange import Call
+from massgen_compat._massgen.payloads import Fields
+from massgen_compat._massgen.review import Review
+from massgen_compat._run.message import Json
+from massgen_compat._run.team import Agent, Api
+from massgen_compat._run.turn import Phase
+from massgen_compat._upstream.client import OpenAIModelClient
+from massgen_compat._upstream.parameters import chat_params, responses_params, unsupported
+from massgen_compat._upstream.tolerant import mapping
+from massgen_compat.errors import MassGenError
+from massgen_compat.events import ParametersDropped
+from massgen_compat.policies import Policy
+from massgen_compat.policies.request import shape
+
+BUFFER: Final = 64
+"""Payloads that a model may be ahead of MassGen."""
+
+
+class Client:
+    """Looks like an ``AsyncOpenAI`` to one backend of MassGen."""
+
+    def __init__(self, calls: "AgentCalls") -> None:
+        async def create_completion(**body: Any) -> "Payload":
+            return await calls.create("chat", body)
+
+        async def create_response(**body: Any) -> "Payload":
+            return await calls.create("responses", body)
+
+        self.chat = SimpleNamespace(completions=SimpleNamespace(create=create_completion))
+        self.responses = SimpleNamespace(create=create_response)
+
+
+class Payload(AsyncIterator[Fields]):
+    """The payloads of one reply for MassGen. Once it is dropped, the call is aborted."""
+
+    def __init__(self, passed: Channel[Json | MassGenError], call: Call) -> None:
+        self._passed = passed
+        self._call = call
+
+    async def __anext__(self) -> Fields:
+        try:
+            payload = await self._passed.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+        if isinstance(payload, MassGenError):
+            raise payload
+        return Fields(payload)
+
+    def __del__(self) -> None:
+        if not self._call.ended.is_set():
+            self._call.scope.cancel()
+
+
+class AgentCalls:
+    """The model calls of one agent."""
+
+    def __init__(self, run: Run, agent: Agent, model: OpenAIModelClient, policy: Policy) -> None:
+        self._run = run
+        self._agent = agent
+        self._model = model
+        self._policy = policy
+        self._told: set[str] = set()
+
+    async def create(self, api: Api, body: Mapping[str, Any]) -> Payload:
+        """Make a call; returns once the provider has accepted it. Raises ``MassGenError``.
+
+        An agent whose provider failed has left the run: MassGen would ask it twice more.
+        """
+        run, name = self._run, self._agent.id
+        if name in run.left:
+            raise run.left[name]
+        situation = self._situation(api, body)
+        review = Review(
+            api=api, policy=self._policy, situation=situation, own=run.translator.label(name)
+        )
+        sent = await self._shaped(
+            api, review.prepared(body) if review.holds else dict(body), situation
+        )
+        passed = Channel[Json | MassGenError](BUFFER)
+        call = Call(run, self._agent, self._model, api, situation, review, passed)
+        opened = anyio.Event()
+        run.tasks.start_soon(call.make, sent, opened)
+        await opened.wait()
+        if call.error is not None:
+            raise call.error
+        return Payload(passed, call)
+
+    def _situation(self, api: Api, body: Json) -> Situation:
+        translator, name = self._run.translator, self._agent.id
+        standing = self._run.standing()
+        answered = {translator.label(p.agent) for p in standing.places if p.answer is not None}
+        return read_situation(api, body, presents=standing.selected == name, answered=answered)
+
+    async def _shaped(self, api: Api, body: dict[str, Any], situation: Situation) -> dict[str, Any]:
+        """With the parameters of the request, and what the policy changes; MassGen's own win."""
+        asked = dict(self._run.request.agent_params)
+        if situation.phase is Phase.PRESENT:
+            asked |= self._run.request.presenter_params
+        written = (
+            responses_params(asked, self._agent.params)
+            if api == "responses"
+            else chat_params(asked, self._agent.params)
+        )
+        merged = {**written, **body}
+        if api == "responses" and "reasoning" in written:
+            merged["reasoning"] = {**mapping(body.get("reasoning")), **written["reasoning"]}
+        shaped = shape(self._policy, api, merged)
+        lost = unsupported(asked) if api == "responses" else ()
+        news = tuple(n for n in (*shaped.dropped, *lost) if n not in self._told)
+        if news:
+            self._told.update(news)
+            await self._run.emit(ParametersDropped(agent=self._agent.id, parameters=news))
+        return shaped.body

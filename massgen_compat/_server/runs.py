@@ -1,0 +1,169 @@
+"""All runs of a server: who may start one, who joins one, and how they end when it stops."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from massgen_compat._admission.catalogue import Admitted
+from massgen_compat._client.massgen import MassGen
+from massgen_compat._server.output import Reader
+from massgen_compat._server.queue import Places
+from massgen_compat._server.retries import Failure, FailureMemory, Identity, Matching
+from massgen_compat._server.run import RETRY_SECONDS, Run, full
+from massgen_compat._server.settings import RunSettings
+from massgen_compat.errors import MassGenError, Overloaded
+from massgen_compat.protocol.answer import Answer
+
+logger = logging.getLogger("massgen_compat")
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A client's place at a run; ``reader`` gives what the run says."""
+
+    run: Run
+    reader: Reader
+
+
+class Runs:
+    """The runs of one server.
+
+    ``drain`` takes no more of them, ``end`` ends those that are left. Both are called on the
+    thread of the event loop.
+    """
+
+    def __init__(self, massgen: MassGen, settings: RunSettings) -> None:
+        self.draining = False
+        self._massgen = massgen
+        self._settings = settings
+        self._places: Places[Run] = Places(settings.max_runs, settings.max_queue)
+        self._matching: Matching[Run] = Matching()
+        self._failures = FailureMemory(settings.failure_memory_seconds)
+
+    @property
+    def running(self) -> frozenset[Run]:
+        """The runs that go on."""
+        return self._places.running
+
+    @property
+    def waiting(self) -> tuple[Run, ...]:
+        """Those that wait for a place, the next one first."""
+        return self._places.waiting
+
+    def drain(self) -> None:
+        """Take no new runs, and turn those away that wait for a place: nothing of them is lost."""
+        self.draining = True
+        for run in self.waiting:
+            run.stop()
+
+    def end(self) -> None:
+        """End the runs that go on; their clients are told."""
+        for run in self.running:
+            run.stop()
+
+    def recall(self, identity: Identity) -> Failure | None:
+        """How this request failed a moment ago, if it did."""
+        return self._failures.recall(identity.request, time.monotonic())
+
+    @asynccontextmanager
+    async def seat(
+        self, admitted: Admitted, identity: Identity, request_id: str
+    ) -> AsyncGenerator[Seat]:
+        """A seat at the run that answers the request: one that is alive, or a new one.
+
+        The block is left when the client has read everything, or is gone. A new run lives in the
+        task of this request, so leaving may take until the last client of the run has left.
+
+        Raises ``Overloaded`` before anything else, and ``InvalidRequest`` for an idempotency key
+        that stands for another request.
+        """
+        run = self._alive(identity)
+        if run is not None:
+            logger.info("request_id=%s joins run_id=%s", request_id, run.tally.run_id)
+            reader = run.join()
+            try:
+                yield Seat(run, reader)
+            finally:
+                run.leave(reader)
+            return
+        run = self._open(admitted, identity)
+        life = _Life(run, identity, request_id, admitted.model, time.perf_counter())
+        try:
+            async with anyio.create_task_group() as tasks:
+                reader = run.join()
+                tasks.start_soon(self._live, life)
+                try:
+                    yield Seat(run, reader)
+                finally:
+                    run.leave(reader)
+        finally:
+            self._over(life)  # a task that is cancelled before its first step cleans nothing up
+
+    def _alive(self, identity: Identity) -> Run | None:
+        """The run to join: rather one that nobody reads any more, then the oldest."""
+        if not self._settings.join_retries:
+            return None
+        runs = [run for run in self._matching.find(identity) if run.joinable]
+        return min(runs, key=lambda run: run.readers, default=None)
+
+    def _open(self, admitted: Admitted, identity: Identity) -> Run:
+        if self.draining:
+            raise Overloaded("The server is shutting down.", retry_after=RETRY_SECONDS)
+
+        def failed(error: MassGenError, answer: Answer) -> Failure:
+            return self._failures.remember(identity.request, error, answer, time.monotonic())
+
+        run = Run(self._massgen, admitted, self._settings, failed)
+        match self._places.arrive(run):
+            case "runs":
+                run.start()
+            case "waits":
+                pass
+            case "refused":
+                raise full()
+        self._matching.add(identity, run)
+        return run
+
+    async def _live(self, life: "_Life") -> None:
+        try:
+            await life.run.live()
+        finally:
+            self._over(life)
+
+    def _over(self, life: "_Life") -> None:
+        """Give the run's place to the next one, once, and leave a line in the log."""
+        run = life.run
+        if not run.finish():
+            return
+        following = self._places.leave(run)
+        if following is not None:
+            following.start()
+        self._matching.remove(life.identity, run)
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        fields = {
+            "request_id": life.request_id,
+            "run_id": run.tally.run_id,
+            "team": life.team,
+            "outcome": run.outcome,
+            "calls": run.tally.calls,
+            "tokens": run.tally.tokens,
+            "seconds": round(time.perf_counter() - life.began, 3),
+        }
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        logger.info("run %s", told, extra=fields)
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """A run with what only its end needs to know."""
+
+    run: Run
+    identity: Identity
+    request_id: str
+    team: str
+    began: float

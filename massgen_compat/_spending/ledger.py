@@ -1,0 +1,187 @@
+"""What a run cost and how it ended: counts calls and tokens, builds the result. No I/O."""
+
+from collections.abc import Mapping, Sequence
+
+from massgen_compat._coordination import Seat, State, label
+from massgen_compat._run.result import AgentUsage, Answer, FinalMessage, RunResult, Usage, Vote
+from massgen_compat._run.team import Team
+from massgen_compat._run.turn import Reply
+from massgen_compat._spending.meter import Cost
+from massgen_compat.errors import (
+    ContextLengthExceeded,
+    LimitExceeded,
+    MassGenError,
+    UpstreamAuthentication,
+    UpstreamMalformed,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+
+TELLING: tuple[type[MassGenError], ...] = (
+    UpstreamAuthentication,
+    ContextLengthExceeded,
+    UpstreamRejected,
+    UpstreamMalformed,
+    LimitExceeded,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+    UpstreamRateLimited,
+)
+"""What a failed run reports, first match first: what somebody has to mend before what passes by
+itself. So a run reports 429 only if every agent met one."""
+
+
+class Ledger:
+    """Counts the calls of one run. ``costs``, by agent, tell what a call costs, where known."""
+
+    def __init__(self, team: Team, costs: Mapping[str, Cost | None]) -> None:
+        self._team = team
+        self._costs = costs
+        self._calls = {agent.id: 0 for agent in team.agents}
+        self._usages: dict[str, list[Usage | None]] = {agent.id: [] for agent in team.agents}
+        self._heard = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether a model call was made."""
+        return any(self._calls.values())
+
+    @property
+    def spent(self) -> bool:
+        """Whether a model wrote anything, or came to its end, and so was paid for."""
+        return self._heard or any(self._usages.values())
+
+    def called(self, agent: str) -> None:
+        """A call was started."""
+        self._calls[agent] += 1
+
+    def heard(self) -> None:
+        """A piece of a reply came."""
+        self._heard = True
+
+    def finished(self, agent: str, reply: Reply) -> None:
+        """A call came to its end, with or without a usage report."""
+        self._usages[agent].append(reply.usage)
+
+    def agents(self) -> tuple[AgentUsage, ...]:
+        """What each agent spent."""
+        rows: list[AgentUsage] = []
+        for agent in self._team.agents:
+            reported = [usage for usage in self._usages[agent.id] if usage is not None]
+            rows.append(
+                AgentUsage(
+                    agent=agent.id,
+                    model=agent.model,
+                    calls=self._calls[agent.id],
+                    unreported_calls=self._calls[agent.id] - len(reported),
+                    usage=_sum(reported),
+                    cost_usd=self._cost(agent.id, reported),
+                )
+            )
+        return tuple(rows)
+
+    def _cost(self, agent: str, reported: Sequence[Usage]) -> float | None:
+        cost = self._costs.get(agent)
+        return sum(map(cost, reported)) if cost and reported else None
+
+    def cost(self) -> float | None:
+        """The price of ``total``, or ``None`` where that or a price is unknown."""
+        reporting = [row for row in self.agents() if row.usage is not None]
+        costs = [row.cost_usd for row in reporting if row.cost_usd is not None]
+        known = self.total() is not None and len(costs) == len(reporting)
+        return sum(costs) if known else None
+
+    def total(self) -> Usage | None:
+        """The run's total, or ``None`` where a finished call reported nothing."""
+        usages = [usage for reports in self._usages.values() for usage in reports]
+        reported = [usage for usage in usages if usage is not None]
+        return _sum(reported) if len(reported) == len(usages) else None
+
+    def result(
+        self,
+        *,
+        run_id: str,
+        state: State,
+        messages: tuple[FinalMessage, ...],
+        replies: Sequence[Reply],
+    ) -> RunResult:
+        """The result of a run that ended in ``state`` with those messages.
+
+        ``replies`` are what the messages were made of, if a presenter wrote them.
+        """
+        return self.sum_up(
+            run_id=run_id,
+            messages=messages,
+            replies=replies,
+            winner=state.winner or state.rules.agents[0],
+            presenter=state.presenter,
+            answers=tuple(_answer(state, seat) for seat in state.answered),
+            votes=tuple(
+                Vote(voter=seat.agent, target=seat.vote.target, reason=seat.vote.reason)
+                for seat in state.seats
+                if seat.vote is not None
+            ),
+            limited_by=state.limited_by,
+        )
+
+    def sum_up(
+        self,
+        *,
+        run_id: str,
+        messages: tuple[FinalMessage, ...],
+        replies: Sequence[Reply],
+        winner: str,
+        presenter: str | None,
+        answers: tuple[Answer, ...],
+        votes: tuple[Vote, ...],
+        limited_by: str | None,
+    ) -> RunResult:
+        """The result of a run that ended like that, with what it cost."""
+        visible = [reply.usage for reply in replies]
+        reported = [usage for usage in visible if usage is not None]
+        return RunResult(
+            run_id=run_id,
+            team=self._team.name,
+            messages=messages,
+            winner=winner,
+            presenter=presenter,
+            answers=answers,
+            votes=votes,
+            agents=self.agents(),
+            usage=self.total(),
+            visible_usage=_sum(reported) if len(reported) == len(visible) else None,
+            limited_by=limited_by,
+            cost_usd=self.cost(),
+        )
+
+
+def most_telling(failures: Sequence[MassGenError], limited_by: str | None) -> MassGenError:
+    """The error of a run that has nothing to answer with."""
+    causes = list(failures)
+    if limited_by in {"max_tokens", "max_cost"}:
+        causes.append(LimitExceeded(limited_by))
+    elif limited_by:
+        limit = f"No agent gave an answer before the run's limit ({limited_by})."
+        causes.append(UpstreamTimeout(limit))
+    if not causes:
+        return UpstreamMalformed("No agent gave an answer.")
+    kinds = [next((i for i, kind in enumerate(TELLING) if isinstance(c, kind)), 0) for c in causes]
+    return causes[kinds.index(min(kinds))]
+
+
+def _answer(state: State, seat: Seat) -> Answer:
+    return Answer(
+        agent=seat.agent,
+        label=label(state.rules, seat.agent),
+        content=seat.answer or "",
+        number=seat.answers,
+    )
+
+
+def _sum(usages: Sequence[Usage]) -> Usage | None:
+    total: Usage | None = None
+    for usage in usages:
+        total = usage if total is None else total + usage
+    return total

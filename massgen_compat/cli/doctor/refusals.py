@@ -1,0 +1,171 @@
+"""What a server refuses, and whether clients understand how. Pure.
+
+Clients retry every 5xx, each retry a whole run, and read ``error.message``, ``.type``, ``.param``
+and ``.code`` of a refusal; FastAPI's ``{"detail": ...}`` has none of these.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from massgen_compat.cli.doctor.address import Address
+from massgen_compat.cli.doctor.findings import Finding, Level, note, ok, problem, shown, warning
+from massgen_compat.cli.doctor.observed import Json, Reply, Seen, Unreachable, mapping
+
+WRONG_KEY: Final = "massgen-compat-doctor-wrong-key"
+"""A key that nobody has."""
+
+
+def told(reply: Reply) -> str:
+    """The server's own words for its refusal."""
+    error = mapping((reply.json or {}).get("error"))
+    message = error.get("message")
+    return f"{reply.status}: {shown(message, 80).rstrip('.')}" if message else f"{reply.status}"
+
+
+def wrong_shape(reply: Reply) -> str | None:
+    """What OpenAI's error shape lacks here; ``None`` for nothing."""
+    if reply.is_html:
+        return "a web page"
+    body = reply.json
+    if body is None:
+        return "no JSON object"
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return "FastAPI's `detail`" if "detail" in body else "no `error` object"
+    return _wrong_fields(mapping(body.get("error")))
+
+
+def _wrong_fields(error: Json) -> str | None:
+    for name in ("message", "type"):
+        if not isinstance(error.get(name), str):
+            return f"`error.{name}` is not text"
+    for name in ("param", "code"):
+        if name not in error:
+            return f"`error.{name}` is missing"
+        if not isinstance(error[name], str | None):
+            return f"`error.{name}` is neither text nor null"
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    """A request that must be refused: how it is called, with what, and what else can come."""
+
+    check: str
+    asked: str
+    status: int
+    accepted: str
+    accepted_level: Level
+    todo: str
+
+
+_UNKNOWN_MODEL: Final = _Refusal(
+    check="unknown model",
+    asked="A model that does not exist",
+    status=404,
+    accepted="A mistyped name is answered by something else, and paid for.",
+    accepted_level="warning",
+    todo="Answer 404 with code `model_not_found`.",
+)
+_MALFORMED: Final = _Refusal(
+    check="malformed request",
+    asked="Broken JSON",
+    status=400,
+    accepted="Broken JSON is accepted.",
+    accepted_level="problem",
+    todo="Answer 400 with type `invalid_request_error`.",
+)
+_UNKNOWN_PATH: Final = _Refusal(
+    check="unknown path",
+    asked="A path that does not exist",
+    status=404,
+    accepted="Any path is answered, so a wrong base URL goes unnoticed.",
+    accepted_level="warning",
+    todo="Answer 404 in OpenAI's error shape.",
+)
+
+
+def judge_unknown_model(seen: Seen) -> Finding:
+    """A chat, or ``GET /models/{id}``, with a model that does not exist."""
+    return _judge(_UNKNOWN_MODEL, seen)
+
+
+def judge_malformed(seen: Seen) -> Finding:
+    """A chat whose body is not JSON."""
+    return _judge(_MALFORMED, seen)
+
+
+def judge_unknown_path(seen: Seen) -> Finding:
+    """A path that no server has."""
+    return _judge(_UNKNOWN_PATH, seen)
+
+
+def _judge(refusal: _Refusal, seen: Seen) -> Finding:
+    if isinstance(seen, Unreachable):
+        return problem(refusal.check, f"No answer ({seen.trouble}).", refusal.todo)
+    if seen.status < 400:
+        level = refusal.accepted_level
+        said = f"{refusal.asked}: {seen.status}. {refusal.accepted}"
+        return Finding(check=refusal.check, level=level, seen=said, todo=refusal.todo)
+    return _shaped(refusal.check, refusal.asked, seen, {refusal.status}, refusal.todo)
+
+
+def _shaped(check: str, asked: str, reply: Reply, wanted: Collection[int], todo: str) -> Finding:
+    if reply.status >= 500:
+        return problem(check, f"{asked}: {told(reply)}. Clients retry this, up to 30 times.", todo)
+    if (lack := wrong_shape(reply)) is not None:
+        return warning(
+            check,
+            f"{asked}: {reply.status}, but with {lack}: clients cannot tell users why.",
+            "Send {error: {message, type, param, code}} as JSON.",
+        )
+    if reply.status not in wanted:
+        return warning(check, f"{asked}: {told(reply)}.", todo)
+    return ok(check, f"{asked}: {told(reply)}.")
+
+
+def judge_key(reply: Reply, *, with_key: bool) -> Finding:
+    """Whether ``GET /models`` lets us in."""
+    if reply.status not in {401, 403}:
+        return ok("key", "The key is accepted." if with_key else "No key was given, nor needed.")
+    if with_key:
+        return problem("key", f"The key is refused ({told(reply)}).", "Give one of its keys.")
+    return problem(
+        "key",
+        f"A key is needed ({told(reply)}).",
+        "Say --key KEY, or set MASSGEN_COMPAT_API_KEY.",
+    )
+
+
+_KEYS: Final = "Set keys: MASSGEN_COMPAT_API_KEYS for massgen-compat, and restart it."
+
+
+def judge_without_key(seen: Seen, address: Address) -> Finding:
+    """A chat without a key, and without a body that could start a run."""
+    if isinstance(seen, Unreachable):
+        return problem("without key", f"No answer ({seen.trouble}).", _KEYS)
+    if seen.status in {401, 403, 407}:
+        return _shaped("without key", "Without a key", seen, {401}, "Answer 401, not 403.")
+    if seen.status >= 500:
+        return _shaped("without key", "Without a key", seen, {401}, "Answer 401.")
+    if address.is_local:
+        return note("without key", "Everybody on this machine may use it: no key is asked for.")
+    said = "Everybody who reaches it spends your money: no key is asked for."
+    return (warning if address.is_private else problem)("without key", said, _KEYS)
+
+
+def judge_wrong_key(seen: Seen, *, asks_for_key: bool) -> Finding:
+    """``GET /models`` with ``WRONG_KEY``."""
+    todo = "Answer 401 with code `invalid_api_key`."
+    if isinstance(seen, Unreachable):
+        return problem("wrong key", f"No answer ({seen.trouble}).", todo)
+    if WRONG_KEY in seen.text:
+        return warning(
+            "wrong key", f"{seen.status}, with the whole key in it.", "Mask keys in errors."
+        )
+    if seen.status < 400 and asks_for_key:
+        return warning("wrong key", "GET /models takes any key, chats do not.", todo)
+    if seen.status < 400:
+        return note("wrong key", "Any key is accepted.")
+    return _shaped("wrong key", "A wrong key", seen, {401}, todo)

@@ -1,0 +1,1 @@
+"""Chat Completions: a payload parsed (``request``), a run rendered (``answer``). Pure."""

@@ -1,0 +1,246 @@
+"""The client's tools on the wire of Chat Completions: the shapes, and what they mean together."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast
+
+from pydantic import ConfigDict, Field, Tag
+
+from massgen_compat._run.message import NamedTool, Tool, ToolChoice
+from massgen_compat.errors import InvalidRequest
+from massgen_compat.protocol.wire import Wire, by_key, by_type
+
+MAX_TOOLS: Final = 512
+"""OpenAI documents 128; coding clients with many servers send more."""
+
+MAX_DESCRIPTION: Final = 100_000
+
+MAX_PARAMETER_PARTS: Final = 10_000
+MAX_PARAMETER_DEPTH: Final = 64
+MAX_PARAMETER_TEXT: Final = 1_000_000
+"""Objects and arrays in the schema of one tool, levels of them, and characters of names and texts.
+Every agent is sent each of them in every turn; OpenAI allows 5 000 properties."""
+
+ToolName: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")
+]
+
+
+class WireFunction(Wire):
+    """A function that the model may call."""
+
+    name: ToolName
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Wire):
+    """A function tool."""
+
+    type: Literal["function"]
+    function: WireFunction
+
+
+class TextFormat(Wire):
+    """Input without a form."""
+
+    type: Literal["text"]
+
+
+class Grammar(Wire):
+    """A context-free grammar, or a regular expression."""
+
+    syntax: Literal["lark", "regex"]
+    definition: Annotated[str, Field(max_length=MAX_DESCRIPTION)]
+
+
+class GrammarFormat(Wire):
+    """Input that follows a grammar. Nothing here compiles it: it is the provider's matter."""
+
+    type: Literal["grammar"]
+    grammar: Grammar
+
+
+_Format: TypeAlias = Annotated[
+    Annotated[TextFormat, Tag("~text")] | Annotated[GrammarFormat, Tag("~grammar")],
+    by_key("type", "text", "grammar"),
+]
+
+
+class WireCustom(Wire):
+    """A tool whose input is free text."""
+
+    name: ToolName
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] | None = None
+    format: _Format | None = None
+
+
+class CustomTool(Wire):
+    """A custom tool."""
+
+    type: Literal["custom"]
+    custom: WireCustom
+
+
+WireTool: TypeAlias = Annotated[
+    Annotated[FunctionTool, Tag("~function")] | Annotated[CustomTool, Tag("~custom")],
+    by_key("type", "function", "custom"),
+]
+
+
+class _Named(Wire):
+    name: ToolName
+
+
+class FunctionChoice(Wire):
+    """The choice of one function."""
+
+    type: Literal["function"]
+    function: _Named
+
+
+class CustomChoice(Wire):
+    """The choice of one custom tool."""
+
+    type: Literal["custom"]
+    custom: _Named
+
+
+_Choice: TypeAlias = Annotated[
+    Annotated[FunctionChoice, Tag("~function")] | Annotated[CustomChoice, Tag("~custom")],
+    by_key("type", "function", "custom"),
+]
+
+
+class _Allowed(Wire):
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[_Choice], Field(min_length=1, max_length=MAX_TOOLS)]
+
+
+class AllowedChoice(Wire):
+    """The choice among some of the tools."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: Literal["allowed_tools"]
+    allowed_tools: _Allowed
+
+
+WireToolChoice: TypeAlias = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("~string")]
+    | Annotated[
+        Annotated[
+            Annotated[FunctionChoice, Tag("~function")]
+            | Annotated[CustomChoice, Tag("~custom")]
+            | Annotated[AllowedChoice, Tag("~allowed_tools")],
+            by_key("type", "function", "custom", "allowed_tools"),
+        ],
+        Tag("~object"),
+    ],
+    by_type("one of 'none', 'auto', 'required' or object", string=str, object=dict),
+]
+
+
+def client_tools(
+    tools: Sequence[WireTool] | None,
+    choice: WireToolChoice | None,
+    *,
+    as_functions: Collection[str] = (),
+) -> tuple[tuple[Tool, ...], ToolChoice | None]:
+    """The tools that the presenter may call, and its choice among them.
+
+    ``as_functions`` names custom tools whose calls the client reads as those of functions.
+    ``allowed_tools`` becomes what every provider understands: the other tools are withheld.
+    Raises ``InvalidRequest`` for a repeated name, a schema that is too large, and a choice that is
+    none of the tools.
+    """
+    known: dict[str, Tool] = {}
+    for index, wire in enumerate(tools or ()):
+        tool = (
+            _custom(wire.custom, as_functions)
+            if isinstance(wire, CustomTool)
+            else _function(wire.function)
+        )
+        check_parameters(tool.name, tool.parameters, f"tools[{index}].function.parameters")
+        if tool.name in known:
+            raise InvalidRequest(
+                f"Invalid value: the tool name '{tool.name}' is used twice.",
+                param=f"tools[{index}].{wire.type}.name",
+                code="invalid_value",
+            )
+        known[tool.name] = tool
+    match choice:
+        case FunctionChoice() | CustomChoice():
+            return tuple(known.values()), NamedTool(_chosen(choice, known, "tool_choice"))
+        case AllowedChoice(allowed_tools=given):
+            allowed = {
+                _chosen(each, known, f"tool_choice.allowed_tools.tools[{index}]")
+                for index, each in enumerate(given.tools)
+            }
+            return tuple(tool for tool in known.values() if tool.name in allowed), given.mode
+        case _:
+            return tuple(known.values()), choice
+
+
+def _function(function: WireFunction) -> Tool:
+    return Tool(
+        name=function.name,
+        description=function.description or "",
+        parameters=function.parameters or {"type": "object", "properties": {}},
+        strict=bool(function.strict),
+    )
+
+
+def check_parameters(name: str, schema: object, at: str) -> None:
+    """Raise ``InvalidRequest`` for the schema of a tool, at this place, if it is too large."""
+    level: list[object] = [schema]
+    parts = text = 0
+    for _ in range(MAX_PARAMETER_DEPTH + 1):
+        text += sum(len(each) for each in level if isinstance(each, str))
+        level = [each for each in level if isinstance(each, Mapping | list)]
+        parts += len(level)
+        if not level or parts > MAX_PARAMETER_PARTS or text > MAX_PARAMETER_TEXT:
+            break
+        level = [part for each in level for part in _inside(each)]
+    if level or text > MAX_PARAMETER_TEXT:
+        raise InvalidRequest(
+            f"Invalid schema for function '{name}': it has more than {MAX_PARAMETER_PARTS} parts, "
+            f"{MAX_PARAMETER_DEPTH} levels or {MAX_PARAMETER_TEXT} characters.",
+            param=at,
+            code="invalid_function_parameters",
+        )
+
+
+def _inside(part: object) -> Iterable[object]:
+    if isinstance(part, Mapping):
+        entries = cast("Mapping[str, object]", part)
+        return chain(entries, entries.values())
+    return cast("list[object]", part)
+
+
+def _custom(custom: WireCustom, as_functions: Collection[str]) -> Tool:
+    given: dict[str, Any] = {"type": "text"}
+    if isinstance(custom.format, GrammarFormat):
+        given = {"type": "grammar", **custom.format.grammar.model_dump()}
+    return Tool(
+        name=custom.name,
+        description=custom.description or "",
+        input_format=given,
+        as_function=custom.name in as_functions,
+    )
+
+
+def _chosen(choice: FunctionChoice | CustomChoice, known: Mapping[str, Tool], at: str) -> str:
+    named = choice.custom if isinstance(choice, CustomChoice) else choice.function
+    tool = known.get(named.name)
+    fits = tool is not None and (
+        tool.as_function or tool.custom == isinstance(choice, CustomChoice)
+    )
+    if not fits:
+        raise InvalidRequest(
+            f"Tool choice '{named.name}' not found in 'tools' parameter.",
+            param=f"{at}.{choice.type}.name",
+            code="invalid_value",
+        )
+    return named.name

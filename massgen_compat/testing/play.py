@@ -1,0 +1,257 @@
+"""Which step of a script answers a turn, and what the model says then. Pure and deterministic.
+
+The default texts say that no model is involved, because they end up before a user's eyes.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+from pydantic_core import to_json
+
+from massgen_compat._run.message import Json, Tool, ToolCall
+from massgen_compat._run.result import FinishReason, Usage
+from massgen_compat._run.turn import Phase
+from massgen_compat.testing.scene import Scene, workflow_tool
+from massgen_compat.testing.script import Failure, Refuse, Script, Step
+
+_NOTHING: Final[Json] = {}
+NO_MODEL = "[scripted model, no model involved]"
+QUOTED_QUESTION = 120
+"""Characters of the question that the default answer repeats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """Everything that a scripted model says in one turn, and when. Durations are seconds."""
+
+    text: str
+    reasoning: str | None
+    refusal: str | None
+    calls: tuple[ToolCall, ...]
+    hosted: tuple[str, ...]
+    finish_reason: FinishReason
+    usage: Usage | None
+    failure: Failure | None
+    delay_seconds: float
+    token_delay_seconds: float
+
+
+def play(script: Script, scene: Scene, *, seed: str, sent: Json = _NOTHING) -> Play:
+    """Play the turn. The same arguments give the same play.
+
+    ``seed`` makes the call ids; ``sent`` holds the request's parameters. A bound on the tokens of
+    the reply cuts its text.
+    """
+    step, submitted = _submit(choose(script, scene), scene)
+    step = _bounded(step, sent)
+    others = [(_offered_name(scene.tools, call.name), call.arguments) for call in step.calls]
+    custom = {tool.name for tool in scene.tools if tool.custom}
+    tool_calls = tuple(
+        ToolCall(
+            id=f"call_{seed}{index:02}",
+            name=name,
+            arguments=_json(arguments),
+            custom=name in custom,
+        )
+        for index, (name, arguments) in enumerate([*submitted, *others])
+    )
+    return Play(
+        text=step.text,
+        reasoning=step.reasoning,
+        refusal=step.refusal,
+        calls=tool_calls,
+        hosted=step.hosted,
+        finish_reason=step.finish_reason or ("tool_calls" if tool_calls else "stop"),
+        usage=_usage(step, tool_calls, scene),
+        failure=None if _spared(step.fail, sent) else step.fail,
+        delay_seconds=_either(step.delay_seconds, script.delay_seconds),
+        token_delay_seconds=_either(step.token_delay_seconds, script.token_delay_seconds),
+    )
+
+
+_CAPS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+
+
+def _bounded(step: Step, sent: Json) -> Step:
+    """The step within the request's bound of tokens."""
+    bound = next((sent[cap] for cap in _CAPS if isinstance(sent.get(cap), int)), None)
+    tokens = text_tokens(step.text)
+    if bound is None or len(tokens) <= bound:
+        return step
+    return replace(step, text="".join(tokens[:bound]), finish_reason="length")
+
+
+def _spared(failure: Failure | None, sent: Json) -> bool:
+    """A refusal of a parameter that was not sent."""
+    if not isinstance(failure, Refuse) or failure.when_sent is None:
+        return False
+    return failure.when_sent not in sent
+
+
+def certain(token: str, top: int = 0) -> dict[str, Any]:
+    """The log probability of a token that a script has: it is the only one."""
+    said = {"token": token, "logprob": 0.0, "bytes": list(token.encode())}
+    return {**said, "top_logprobs": [said] if top else []}
+
+
+def text_tokens(text: str) -> list[str]:
+    """Words, each with the space that follows it. Joined, they are the text."""
+    return re.findall(r"^\s+|\S+\s*", text)
+
+
+def argument_tokens(arguments: str) -> list[str]:
+    """Fragments of JSON text as small as a model's: they end within strings and escapes."""
+    return re.findall(r"^\s+|\w+\s*|[^\w\s]+\s*", arguments)
+
+
+def choose(script: Script, scene: Scene) -> Step:
+    """The step that answers: by evaluation round and correction, or by attempt."""
+    entries = _entries(script, scene)
+    if scene.phase is Phase.EVALUATE:
+        evaluation = max((scene.round or 2) - 1, 1)
+        entry = entries[min(evaluation, len(entries)) - 1]
+        steps = (entry, *entry.on_correction)
+    else:
+        steps = (*entries, *entries[-1].on_correction)
+    return steps[min(scene.attempt, len(steps)) - 1]
+
+
+def _entries(script: Script, scene: Scene) -> tuple[Step, ...]:
+    match scene.phase:
+        case Phase.DRAFT:
+            return script.draft or (Step(text=_own_draft(script, scene)),)
+        case Phase.EVALUATE:
+            return script.evaluate or (Step(vote="agent1"),)
+        case Phase.PRESENT:
+            winning = scene.answers[-1][1] if scene.answers else _own_draft(script, scene)
+            return script.present or (Step(text=winning),)
+
+
+def _own_draft(script: Script, scene: Scene) -> str:
+    said = (step.new_answer or step.text for step in reversed(script.draft))
+    return next(filter(None, said), None) or _default_draft(scene.question)
+
+
+def _default_draft(question: str) -> str:
+    words = " ".join(question.split())
+    quoted = words if len(words) <= QUOTED_QUESTION else words[:QUOTED_QUESTION] + "…"
+    return f"{NO_MODEL} This text stands in for an answer to “{quoted}”."
+
+
+# Submissions
+
+
+def _submit(step: Step, scene: Scene) -> tuple[Step, list[tuple[str, Json]]]:
+    """The step's workflow calls, and the step with the text that stays a message."""
+    calls: list[tuple[str, Json]] = []
+    answer = step.new_answer
+    if _is_draft_text(step, scene) and workflow_tool(scene.tools, "new_answer"):
+        answer = step.text
+        step = replace(step, text="")
+    if step.vote is not None:
+        target = _target(step.vote, scene)
+        reason = f"{NO_MODEL} The script votes for {target}."
+        given = {"agent_id": target, "reason": reason if step.reason is None else step.reason}
+        calls.append(_call("vote", given, step, scene))
+    if answer is not None:
+        calls.append(_call("new_answer", {"content": answer}, step, scene))
+    return step, calls
+
+
+def _is_draft_text(step: Step, scene: Scene) -> bool:
+    says_more = step.new_answer is not None or step.vote or step.calls or step.refusal
+    return scene.phase is Phase.DRAFT and bool(step.text) and not says_more
+
+
+def _target(wanted: str, scene: Scene) -> str:
+    """The label to vote for, out of those that the tool offers."""
+    labels = _labels(workflow_tool(scene.tools, "vote")) or [label for label, _ in scene.answers]
+    if wanted == "longest":
+        lengths = {label: len(text) for label, text in scene.answers}
+        return max(labels, key=lambda label: lengths.get(label, 0), default="agent1")
+    if wanted in labels or (not labels and wanted != "first"):
+        return wanted
+    return labels[0] if labels else "agent1"
+
+
+def _call(name: str, given: Json, step: Step, scene: Scene) -> tuple[str, Json]:
+    """A workflow call with the arguments that the tool's schema has, in the order of the schema."""
+    tool = workflow_tool(scene.tools, name)
+    if tool is None:
+        return name, given
+    properties = _properties(tool.parameters)
+    values = dict(given)
+    if "evaluations" in properties:
+        made_up = _evaluations(properties["evaluations"], scene)
+        values["evaluations"] = made_up if step.evaluations is None else step.evaluations
+    return tool.name, {key: values[key] for key in properties or values if key in values}
+
+
+def _evaluations(schema: object, scene: Scene) -> list[Json]:
+    """An evaluation of every answer that can be evaluated, which says that it is none."""
+    fields = _properties(_key(schema, "items"))
+    texts = dict(scene.answers)
+    labels = _enum(fields.get("agent_id")) or _labels(workflow_tool(scene.tools, "vote"))
+    return [
+        {
+            field: label
+            if field == "agent_id"
+            else f"{NO_MODEL} The {field} of {label}: {len(texts.get(label, ''))} characters."
+            for field in fields
+        }
+        for label in labels or texts
+    ]
+
+
+def _labels(tool: Tool | None) -> list[str]:
+    return _enum(_properties(tool.parameters).get("agent_id")) if tool else []
+
+
+def _properties(schema: object) -> Json:
+    found = _key(schema, "properties")
+    return cast("Json", found) if isinstance(found, Mapping) else {}
+
+
+def _enum(schema: object) -> list[str]:
+    found = _key(schema, "enum")
+    values = cast("Sequence[object]", found) if isinstance(found, list | tuple) else ()
+    return [value for value in values if isinstance(value, str)]
+
+
+def _key(schema: object, key: str) -> object:
+    return cast("Json", schema).get(key) if isinstance(schema, Mapping) else None
+
+
+def _offered_name(tools: Sequence[Tool], name: str) -> str:
+    """A scripted call of a workflow tool follows the tool's renaming."""
+    tool = workflow_tool(tools, name) if name in {"vote", "new_answer"} else None
+    return tool.name if tool else name
+
+
+def _json(arguments: Json | str) -> str:
+    return arguments if isinstance(arguments, str) else to_json(arguments).decode()
+
+
+# Numbers
+
+
+def _usage(step: Step, calls: Sequence[ToolCall], scene: Scene) -> Usage | None:
+    """Counted by the tokens above, unless the script gives numbers or says that there are none."""
+    given = step.usage
+    if given is None:
+        return None
+    reasoning = given.get("reasoning_tokens", len(text_tokens(step.reasoning or "")))
+    visible = len(text_tokens(step.text)) + len(text_tokens(step.refusal or ""))
+    visible += sum(len(argument_tokens(call.arguments)) for call in calls)
+    return Usage(
+        prompt_tokens=given.get("prompt_tokens", scene.prompt_tokens),
+        completion_tokens=given.get("completion_tokens", visible + reasoning),
+        reasoning_tokens=reasoning,
+        cached_tokens=given.get("cached_tokens", 0),
+    )
+
+
+def _either(own: float | None, general: float) -> float:
+    return general if own is None else own

@@ -1,0 +1,198 @@
+"""``ScriptedServer``: scripts behind OpenAI's wire format, as a raw ASGI app.
+
+No model is involved, and every response says so in a header. It is for the demo, for tests, for
+benchmarks and for recording cassettes: it checks no keys and bounds no bodies, so it belongs on
+loopback only.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import anyio
+
+from massgen_compat._run.message import Json
+from massgen_compat._run.team import Api
+from massgen_compat.errors import InvalidRequest
+from massgen_compat.testing.chat_wire import ChatWire
+from massgen_compat.testing.delivery import Delivery, Receive, Scope, Send, ServedRequest, send_json
+from massgen_compat.testing.language import parse_script
+from massgen_compat.testing.play import play
+from massgen_compat.testing.request import WireRequest, read_request
+from massgen_compat.testing.responses_wire import ResponsesWire
+from massgen_compat.testing.scene import Scene, read_scene
+from massgen_compat.testing.script import Script
+from massgen_compat.testing.wire import Wire, error_body, model_list
+
+
+class ScriptedServer:
+    """An ASGI app that serves Responses, Chat Completions and the model list from scripts.
+
+    ``scripts`` maps model names to scripts; ``default`` is the script of every other name (without
+    it they get OpenAI's error for an unknown model). ``before_token`` is awaited before each
+    token, with the request and the token's index, so that a test can hold a reply in the middle.
+    The last ``keep_requests`` requests are kept. Raises ``ConfigError`` for a script that cannot
+    be read.
+    """
+
+    def __init__(
+        self,
+        scripts: Mapping[str, Json | None],
+        *,
+        default: Json | None = None,
+        before_token: Callable[[ServedRequest, int], Awaitable[None]] | None = None,
+        keep_requests: int = 1000,
+    ) -> None:
+        self._scripts = {
+            name: parse_script(script, key=f"scripts[{name!r}]") for name, script in scripts.items()
+        }
+        self._default = None if default is None else parse_script(default, key="default")
+        self._before_token = before_token
+        self._requests: deque[ServedRequest] = deque(maxlen=keep_requests)
+        self._open = 0
+        self._aborted = 0
+
+    @property
+    def requests(self) -> tuple[ServedRequest, ...]:
+        """The requests for replies so far, oldest first; unreadable ones are left out."""
+        return tuple(self._requests)
+
+    @property
+    def open_streams(self) -> int:
+        """Requests that are being answered now, streamed or not."""
+        return self._open
+
+    @property
+    def aborted(self) -> int:
+        """How often a client went away before its reply was complete."""
+        return self._aborted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection. Raises ``ValueError`` for a websocket."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            raise ValueError("the scripted server speaks HTTP only")
+        self._open += 1
+        try:
+            await self._http(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"].removeprefix("/v1")
+        if method == "POST" and path in _APIS:
+            await self._reply(_APIS[path], scope, receive, send)
+        elif method == "GET" and path == "/models":
+            await send_json(send, 200, model_list(list(self._scripts)))
+        else:
+            shown = f"Invalid URL ({method} {scope['path']})"
+            await send_json(send, 404, error_body(shown, status=404))
+
+    async def _reply(self, api: Api, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = await _read_body(receive)
+        if raw is None:
+            self._aborted += 1
+            return
+        try:
+            request = read_request(api, raw)
+        except InvalidRequest as error:
+            body = error_body(error.message, status=400, param=error.param, code=error.code)
+            await send_json(send, 400, body)
+            return
+        scene = read_scene(request.messages, request.tools)
+        served = _served(scope, request, scene)
+        self._requests.append(served)
+        script = self._scripts.get(request.model, self._default)
+        if script is None:
+            await send_json(send, *_unknown_model(request))
+            return
+        delivery = self._delivery(script, scene, request, served, raw, send)
+        if not delivery.waits:
+            await delivery.run()
+        elif not await _run_while_connected(delivery.run, receive):
+            self._aborted += 1
+
+    def _delivery(
+        self,
+        script: Script,
+        scene: Scene,
+        request: WireRequest,
+        served: ServedRequest,
+        raw: bytes,
+        send: Send,
+    ) -> Delivery:
+        seed = hashlib.blake2b(raw, digest_size=12).hexdigest()
+        planned = play(script, scene, seed=seed, sent=request.body)
+        wire = _WIRES[request.api](planned, request, seed=seed)
+        return Delivery(planned, wire, served, self._before_token, send)
+
+
+_APIS: Final[Mapping[str, Api]] = {"/responses": "responses", "/chat/completions": "chat"}
+_WIRES: Final[Mapping[Api, Callable[..., Wire]]] = {"chat": ChatWire, "responses": ResponsesWire}
+
+
+def _served(scope: Scope, request: WireRequest, scene: Scene) -> ServedRequest:
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }
+    return ServedRequest(
+        path=scope["path"],
+        api=request.api,
+        model=request.model,
+        body=request.body,
+        headers=headers,
+        phase=scene.phase,
+        round=scene.round,
+        attempt=scene.attempt,
+    )
+
+
+def _unknown_model(request: WireRequest) -> tuple[int, dict[str, Any]]:
+    """The two APIs answer differently: as recorded for ``gpt-5.2-proo``."""
+    name = request.model[:128]
+    if request.api == "responses":
+        message = f"The requested model '{name}' does not exist."
+        return 400, error_body(message, status=400, param="model", code="model_not_found")
+    message = f"The model `{name}` does not exist or you do not have access to it."
+    return 404, error_body(message, status=404, code="model_not_found")
+
+
+# ASGI
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body, or ``None`` if the client went away."""
+    parts: list[bytes] = []
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            return None
+        parts.append(event.get("body", b""))
+        if not event.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _run_while_connected(run: Callable[[], Awaitable[None]], receive: Receive) -> bool:
+    """Run until it is done or the client goes away; tells whether it was done."""
+    done = False
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        await run()
+        done = True
+        tasks.cancel_scope.cancel()
+    return done
