@@ -25,7 +25,7 @@ from massgen_compat.events import Sink
 Item = TypeVar("Item")
 
 
-class Bell:
+class Notifier:
     """Wakes the tasks that wait for something to change, if there are any.
 
     On asyncio they wait for futures, which is what anyio's events are made of there.
@@ -37,7 +37,7 @@ class Bell:
         self._futures: list[asyncio.Future[None]] = []
         self._events: list[anyio.Event] = []
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake all that wait."""
         if self._futures:
             for future in self._futures:
@@ -61,7 +61,7 @@ class Bell:
             await event.wait()
 
 
-class Alarm:
+class LoopTimer:
     """Calls ``due`` now, and again after the seconds that it returns, until it is stopped.
 
     On asyncio it is a timer of the event loop; elsewhere a task in ``tasks``.
@@ -72,7 +72,7 @@ class Alarm:
     def __init__(self, due: Callable[[], float], tasks: TaskGroup) -> None:
         self._due = due
         self._timer: asyncio.TimerHandle | None = None
-        self._sooner = Bell()
+        self._sooner = Notifier()
         self._stopped = False
         if sniffio.current_async_library() == "asyncio":
             self._loop = asyncio.get_running_loop()
@@ -85,7 +85,7 @@ class Alarm:
     def sooner(self) -> None:
         """Call it now: it is due sooner than it said."""
         if self._timer is None:
-            self._sooner.ring()
+            self._sooner.notify()
         else:
             self._timer.cancel()
             self._ring()
@@ -95,7 +95,7 @@ class Alarm:
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
-        self._sooner.ring()
+        self._sooner.notify()
 
     def _ring(self) -> None:
         seconds = self._due()
@@ -119,8 +119,8 @@ class Channel(Generic[Item]):
     def __init__(self, room: float) -> None:
         self._room = room
         self._items: list[Item] = []
-        self._arrived = Bell()
-        self._taken = Bell()
+        self._arrived = Notifier()
+        self._taken = Notifier()
         self._closed = False
 
     async def send(self, item: Item, /) -> None:
@@ -132,7 +132,7 @@ class Channel(Generic[Item]):
     def push(self, item: Item) -> None:
         """Add an item, whether or not there is room."""
         self._items.append(item)
-        self._arrived.ring()
+        self._arrived.notify()
 
     async def receive(self) -> Item:
         """The next item. Raises ``anyio.EndOfStream`` after the last one."""
@@ -141,7 +141,7 @@ class Channel(Generic[Item]):
                 raise anyio.EndOfStream
             await self._arrived.wait()
         item = self._items.pop(0)
-        self._taken.ring()
+        self._taken.notify()
         return item
 
     def held(self) -> tuple[Item, ...]:
@@ -151,12 +151,12 @@ class Channel(Generic[Item]):
     def widen(self) -> None:
         """Let nobody wait any more."""
         self._room = inf
-        self._taken.ring()
+        self._taken.notify()
 
     def close(self) -> None:
         """There is no more."""
         self._closed = True
-        self._arrived.ring()
+        self._arrived.notify()
 
 
 @asynccontextmanager
@@ -212,7 +212,7 @@ _Result = TypeVar("_Result")
 _LIMITER: Final = RunVar[anyio.CapacityLimiter]("massgen_compat._aio")
 
 
-async def aside(work: Callable[[], _Result]) -> _Result:
+async def in_thread(work: Callable[[], _Result]) -> _Result:
     """Do the work in a thread, one at a time for each event loop.
 
     Several threads at once would all keep the interpreter's lock from the loop, 5 ms each.

@@ -15,10 +15,10 @@ from starlette.routing import Route
 
 from massgen_compat._client.massgen import MassGen
 from massgen_compat._server.access import Envelope, Keys
-from massgen_compat._server.endpoints import Service
+from massgen_compat._server.endpoints import Endpoints
 from massgen_compat._server.replies import http_error, massgen_error, nobody_there
 from massgen_compat._server.requests import BodyLimits
-from massgen_compat._server.response import Patience
+from massgen_compat._server.response import ClientTimeouts
 from massgen_compat._server.runs import Runs
 from massgen_compat._server.settings import (
     FAILURE_MEMORY_SECONDS,
@@ -93,21 +93,21 @@ def create_app(  # noqa: PLR0913 - settings, each with a default
         ),
     )
     limits = BodyLimits(max_body_bytes=max_body_bytes, body_seconds=body_seconds)
-    patience = Patience(heartbeat_seconds, write_seconds)
-    service = Service(massgen, runs, limits, patience, secured=bool(api_keys))
+    timeouts = ClientTimeouts(heartbeat_seconds, write_seconds)
+    endpoints = Endpoints(massgen, runs, limits, timeouts, secured=bool(api_keys))
     routes = [
         route
         for prefix in PREFIXES
         for route in (
-            Route(f"{prefix}/chat/completions", service.chat, methods=["POST"]),
-            Route(f"{prefix}/models", service.list_models, methods=["GET"]),
-            Route(f"{prefix}/models/{{model:path}}", service.show_model, methods=["GET"]),
-            Route(f"{prefix}/openapi.json", service.openapi, methods=["GET"]),
+            Route(f"{prefix}/chat/completions", endpoints.chat, methods=["POST"]),
+            Route(f"{prefix}/models", endpoints.list_models, methods=["GET"]),
+            Route(f"{prefix}/models/{{model:path}}", endpoints.show_model, methods=["GET"]),
+            Route(f"{prefix}/openapi.json", endpoints.openapi, methods=["GET"]),
         )
     ]
     routes += [
-        Route("/health", service.health, methods=["GET"]),
-        Route("/ready", service.ready, methods=["GET"]),
+        Route("/health", endpoints.health, methods=["GET"]),
+        Route("/ready", endpoints.ready, methods=["GET"]),
     ]
     middleware = [Middleware(Envelope)]
     if cors_origins:

@@ -4,7 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from massgen_compat._aio import Alarm, Bell, Channel, streamed
+from massgen_compat._aio import Channel, LoopTimer, Notifier, streamed
 from massgen_compat.events import Sink
 
 
@@ -65,19 +65,19 @@ async def test_nobody_waits_once_it_is_widened() -> None:
 
 @pytest.mark.anyio
 async def test_a_bell_wakes_all_that_wait_and_nobody_who_comes_later() -> None:
-    bell, woken = Bell(), list[int]()
+    bell, woken = Notifier(), list[int]()
 
     async def wait(number: int) -> None:
         await bell.wait()
         woken.append(number)
 
-    bell.ring()
+    bell.notify()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait, 1)
         tasks.start_soon(wait, 2)
         await anyio.wait_all_tasks_blocked()
         assert woken == []
-        bell.ring()
+        bell.notify()
     assert sorted(woken) == [1, 2]
 
 
@@ -115,7 +115,7 @@ async def test_who_leaves_ends_what_is_told() -> None:
 
 @pytest.mark.anyio
 async def test_a_bell_wakes_all_that_wait_but_those_that_left() -> None:
-    bell, woken = Bell(), list[str]()
+    bell, woken = Notifier(), list[str]()
 
     async def wait(name: str) -> None:
         await bell.wait()
@@ -128,7 +128,7 @@ async def test_a_bell_wakes_all_that_wait_but_those_that_left() -> None:
             with anyio.move_on_after(0):
                 await bell.wait()
             await anyio.wait_all_tasks_blocked()
-            bell.ring()
+            bell.notify()
     assert sorted(woken) == ["ada", "ben"]
 
 
@@ -148,7 +148,7 @@ async def test_an_alarm_rings_when_it_said_and_sooner_when_told() -> None:
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            alarm = Alarm(due, tasks)
+            alarm = LoopTimer(due, tasks)
             await third.wait()
             alarm.sooner()
             await fourth.wait()
@@ -158,7 +158,7 @@ async def test_an_alarm_rings_when_it_said_and_sooner_when_told() -> None:
 
 @pytest.mark.anyio
 async def test_an_alarm_can_be_stopped_while_it_rings() -> None:
-    alarms: list[Alarm] = []
+    alarms: list[LoopTimer] = []
     rings, rung = 0, anyio.Event()
 
     def due() -> float:
@@ -171,7 +171,7 @@ async def test_an_alarm_can_be_stopped_while_it_rings() -> None:
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            alarms.append(Alarm(due, tasks))
+            alarms.append(LoopTimer(due, tasks))
             await rung.wait()
         before = rings
         for _ in range(5):
@@ -191,7 +191,7 @@ async def test_an_alarm_that_was_stopped_rings_no_more() -> None:
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            alarm = Alarm(due, tasks)
+            alarm = LoopTimer(due, tasks)
             await rung.wait()
             alarm.stop()
         before = rings

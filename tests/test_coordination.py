@@ -36,7 +36,7 @@ from massgen_compat._coordination import (
     call_bound,
     step,
 )
-from massgen_compat._coordination.members import tally
+from massgen_compat._coordination.members import ranked
 from massgen_compat._run.turn import Phase
 from massgen_compat.events import AgentLeft, Answered, RunEvent, VotesVoided, WinnerChosen
 
@@ -110,7 +110,7 @@ def test_the_winner_presents_and_the_run_is_complete() -> None:
 
 
 @dataclass(frozen=True)
-class Tally:
+class Votes:
     votes: tuple[str | None, ...]
     winner: str
 
@@ -118,15 +118,15 @@ class Tally:
 @pytest.mark.parametrize(
     "case",
     [
-        Tally(("a", "a", "b"), "a"),
-        Tally(("c", "c", "c"), "c"),
-        Tally(("c", "b", "a"), "a"),
-        Tally(("c", "b", "b"), "b"),
-        Tally((None, "c", "b"), "b"),
-        Tally((None, None, None), "a"),
+        Votes(("a", "a", "b"), "a"),
+        Votes(("c", "c", "c"), "c"),
+        Votes(("c", "b", "a"), "a"),
+        Votes(("c", "b", "b"), "b"),
+        Votes((None, "c", "b"), "b"),
+        Votes((None, None, None), "a"),
     ],
 )
-def test_most_votes_win_and_ties_go_to_the_earlier_agent(case: Tally) -> None:
+def test_most_votes_win_and_ties_go_to_the_earlier_agent(case: Votes) -> None:
     rules = replace(THREE, grace_seconds=10)
     signals: list[Signal] = []
     for agent, target in zip(rules.agents, case.votes, strict=True):
@@ -140,7 +140,7 @@ def test_most_votes_win_and_ties_go_to_the_earlier_agent(case: Tally) -> None:
 def test_a_new_answer_voids_all_votes_and_starts_a_new_round() -> None:
     run = play(THREE, *drafts(THREE), votes("a", "b"), answers("b", 2, "better"))
     assert last(run.events, VotesVoided) == VotesVoided(votes=1)
-    assert [seat.vote for seat in run.state.seats] == [None, None, None]
+    assert [member.vote for member in run.state.members] == [None, None, None]
     assert [row[:2] for row in started(run.effects)[-3:]] == [("a", 3), ("b", 3), ("c", 3)]
     assert [e.agent for e in run.effects if isinstance(e, CancelTurn)] == ["c"]
     stale = step(run.state, votes("c", "a", number=2))
@@ -203,14 +203,14 @@ def test_what_does_not_count_is_turned_back_with_its_reason(case: Turned) -> Non
 
 def test_equal_votes_in_one_reply_are_one_vote() -> None:
     run = play(TWO, *drafts(TWO), Replied("a", 2, (VoteFor("b", "x"), VoteFor("b", "y"))))
-    assert tally(run.state) == (("b", 1), ("a", 0))
+    assert ranked(run.state) == (("b", 1), ("a", 0))
 
 
 def test_an_answer_different_enough_is_novel() -> None:
     rules = replace(TWO, novelty=0.7)
     run = play(rules, *drafts(rules), answers("a", 2, "something else altogether"))
     assert isinstance(last(run.events, Answered), Answered)
-    assert run.state.seats[0].answers == 2
+    assert run.state.members[0].answers == 2
 
 
 def test_after_three_tries_an_evaluation_counts_as_an_abstention() -> None:
@@ -223,7 +223,7 @@ def test_after_three_tries_an_evaluation_counts_as_an_abstention() -> None:
 def test_a_draft_that_stays_prose_counts_as_the_answer_after_one_reminder() -> None:
     run = play(TWO, Replied("a", 1, (), "prose"), Replied("a", 1, (), "prose"))
     assert corrected(run.effects) == [Rejection.NO_DECISION]
-    assert run.state.seats[0].answer == "prose"
+    assert run.state.members[0].answer == "prose"
 
 
 def test_a_draft_without_a_word_leaves_the_run() -> None:
@@ -363,12 +363,16 @@ def test_the_longest_run_without_corrections_keeps_within_the_bound() -> None:
     rules = replace(TWO, lead_cap=None)
     state = begin(rules).state
     for _ in range(100):
-        working = [seat for seat in state.seats if seat.standing.value == "working"]
+        working = [member for member in state.members if member.standing.value == "working"]
         if state.stage is not Stage.COORDINATING:
             break
-        seat = working[0]
-        decision = NewAnswer(f"{seat.agent}{seat.answers}") if state.may_answer(seat) else None
-        signal = Replied(seat.agent, seat.round, (decision or VoteFor(state.answered[0].agent),))
+        member = working[0]
+        decision = (
+            NewAnswer(f"{member.agent}{member.answers}") if state.may_answer(member) else None
+        )
+        signal = Replied(
+            member.agent, member.round, (decision or VoteFor(state.answered[0].agent),)
+        )
         state = step(state, signal).state
     assert isinstance(state, State)
     assert state.stage is Stage.PRESENTING

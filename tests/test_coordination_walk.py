@@ -39,9 +39,9 @@ from massgen_compat._coordination import (
     begin,
     call_bound,
     calls_of,
+    ranked,
     step,
     stop_before,
-    tally,
 )
 from massgen_compat._coordination.rules import TRIES_PER_ROUND
 from massgen_compat._run.turn import Phase
@@ -142,7 +142,7 @@ def replies(state: State, agent: str, number: int) -> Iterator[Signal]:
         yield Replied(agent, number, (VoteFor("a", "", OBJECTION),))
         yield Replied(agent, number, (), "cut short", complete=False)
         yield Replied(agent, number, (), "prose")
-    if len(state.seats) < 3:
+    if len(state.members) < 3:
         yield Replied(agent, number)
         yield Replied(agent, number, (NewAnswer("x"), VoteFor("nobody")), text="prose")
     for other in state.rules.agents:
@@ -154,8 +154,8 @@ def signals(state: State) -> Iterator[Signal]:
     yield Elapsed(RunTimer())
     yield Elapsed(GraceTimer(state.epoch))
     yield Elapsed(GraceTimer(state.epoch - 1))
-    for seat in state.seats:
-        agent, number = seat.agent, seat.round
+    for member in state.members:
+        agent, number = member.agent, member.round
         yield Failed(agent, number)
         yield Elapsed(RoundTimer(agent, number))
         yield Began(agent, number)
@@ -180,9 +180,9 @@ def core(state: State) -> State:
     ``calls`` counts where the limit can bite. What is left has to make progress by itself, so a
     walk over cores that finds no cycle proves more than one over states.
     """
-    seats = tuple(replace(seat, round=0) for seat in state.seats)
+    members = tuple(replace(member, round=0) for member in state.members)
     calls = 0 if state.rules.max_calls == AMPLE else state.calls
-    return replace(state, seats=seats, calls=calls, epoch=0)
+    return replace(state, members=members, calls=calls, epoch=0)
 
 
 def walk(rules: Rules) -> Walk:
@@ -217,30 +217,31 @@ def walk(rules: Rules) -> Walk:
 
 
 def check_state(state: State) -> None:
-    answered = {seat.agent for seat in state.answered}
-    working = [seat for seat in state.seats if seat.standing is Standing.WORKING]
+    answered = {member.agent for member in state.answered}
+    working = [member for member in state.members if member.standing is Standing.WORKING]
     assert state.calls <= state.rules.call_limit
-    assert all(seat.vote is None or seat.vote.target in answered for seat in state.seats)
-    for seat in state.seats:
-        disagreed = 2 if seat.agent in state.rules.first else 1
-        assert seat.answers <= max(disagreed, state.rules.max_answers)
+    assert all(member.vote is None or member.vote.target in answered for member in state.members)
+    for member in state.members:
+        disagreed = 2 if member.agent in state.rules.first else 1
+        assert member.answers <= max(disagreed, state.rules.max_answers)
     check_reserves(state)
-    assert all(seat.tries <= TRIES_PER_ROUND for seat in state.seats)
+    assert all(member.tries <= TRIES_PER_ROUND for member in state.members)
     match state.stage:
         case Stage.COORDINATING:
             assert working, "somebody is always at work, or the run would hang"
             assert state.winner is None
             check_writer(state)
             assert all(
-                (seat.standing is Standing.VOTED) == (seat.vote is not None) for seat in state.seats
+                (member.standing is Standing.VOTED) == (member.vote is not None)
+                for member in state.members
             )
             held = {*Standing} - {Standing.WAITING}
-            drafting = any(seat.living and seat.answer is None for seat in state.seats)
-            for seat in state.seats:
-                waits_for_drafts = seat.standing is Standing.WAITING and drafting
-                assert seat.standing in held or waits_for_drafts
+            drafting = any(member.living and member.answer is None for member in state.members)
+            for member in state.members:
+                waits_for_drafts = member.standing is Standing.WAITING and drafting
+                assert member.standing in held or waits_for_drafts
         case Stage.PRESENTING:
-            assert [seat.agent for seat in working] == [state.presenter]
+            assert [member.agent for member in working] == [state.presenter]
             assert state.winner is not None or state.rules.solo
         case Stage.DONE:
             pass
@@ -249,31 +250,33 @@ def check_state(state: State) -> None:
 def check_writer(state: State) -> None:
     """Who writes ahead of the decision has voted, and leads."""
     if state.presenter is not None:
-        seat = state.seat(state.presenter)
-        assert seat is not None
-        assert seat.standing is Standing.VOTED
+        member = state.member(state.presenter)
+        assert member is not None
+        assert member.standing is Standing.VOTED
         assert state.rules.speculate
         assert state.grace
-        assert tally(state)[0][0] == state.presenter
+        assert ranked(state)[0][0] == state.presenter
 
 
 def check_reserves(state: State) -> None:
     """Either nobody in reserve was asked yet, or all of them were."""
-    reserves = {seat.agent for seat in state.reserves}
+    reserves = {member.agent for member in state.reserves}
     others = {*state.rules.agents} - {*state.rules.first} if state.rules.first else set[str]()
     assert reserves in (set[str](), others)
-    for seat in state.reserves:
-        assert (seat.round, seat.answer, seat.vote) == (0, None, None)
+    for member in state.reserves:
+        assert (member.round, member.answer, member.vote) == (0, None, None)
     if reserves and state.stage is Stage.PRESENTING:
         check_agreement(state)
 
 
 def check_agreement(state: State) -> None:
     """Those who were asked first agree, all or most, without an objection or a new answer."""
-    first = [seat for seat in state.seats if seat.agent in state.rules.first]
-    for_winner = [seat.vote for seat in first if seat.vote and seat.vote.target == state.winner]
+    first = [member for member in state.members if member.agent in state.rules.first]
+    for_winner = [
+        member.vote for member in first if member.vote and member.vote.target == state.winner
+    ]
     verified = sum(vote.objection is None for vote in for_winner)
-    assert all(seat.answers == 1 for seat in first)
+    assert all(member.answers == 1 for member in first)
     if state.rules.until == "unanimous":
         assert verified == len(first)
     else:
@@ -307,7 +310,9 @@ def check_stopped(state: State, after: Transition) -> None:
         assert event in stopped.events or not isinstance(event, brought)
     (end,) = [e for e in stopped.effects if isinstance(e, Complete | Abort)]
     check_end(stopped.state, end)
-    assert [seat.answer for seat in stopped.state.seats] == [s.answer for s in after.state.seats]
+    assert [member.answer for member in stopped.state.members] == [
+        s.answer for s in after.state.members
+    ]
 
 
 def number_of_calls(after: Transition) -> Callable[[Effect], int]:
@@ -347,14 +352,14 @@ def check_objection(state: State, signal: Signal, after: Transition) -> None:
     """What a policy objects to counts only in the last try of a round, marked as unverified."""
     match signal:
         case Replied(agent, number, (NewAnswer() | VoteFor() as decision,)) if decision.objection:
-            seat = state.seat(agent)
+            member = state.member(agent)
             counted = [e for e in after.events if isinstance(e, Answered | VoteCast)]
             assert all(not event.verified for event in counted)
             if counted:
-                assert seat is not None
+                assert member is not None
                 assert state.rules.waive_objections
                 out_of_calls = state.calls >= state.rules.call_limit
-                assert seat.tries + 1 == TRIES_PER_ROUND or out_of_calls
+                assert member.tries + 1 == TRIES_PER_ROUND or out_of_calls
             for event in after.events:
                 if isinstance(event, SubmissionRejected):
                     assert (event.round, event.attempt < TRIES_PER_ROUND) == (number, True)
@@ -368,7 +373,7 @@ def check_end(state: State, end: Effect) -> None:
     if isinstance(end, Abort):
         assert not state.answered or state.began, "an answer is never lost"
     elif isinstance(end, Complete) and end.source == "answer":
-        assert state.winner in {seat.agent for seat in state.answered}
+        assert state.winner in {member.agent for member in state.answered}
     elif isinstance(end, Complete) and end.source == "unfit":
         room = state.rules.call_limit - state.calls
         assert state.repaired or room < state.rules.presentations
@@ -381,19 +386,19 @@ def check_end(state: State, end: Effect) -> None:
 def check_turn(state: State, effect: Effect) -> None:
     match effect:
         case StartTurn(agent, number, phase) | CorrectTurn(agent, number, phase):
-            seat = state.seat(agent)
-            assert seat is not None
-            assert seat.round == number
+            member = state.member(agent)
+            assert member is not None
+            assert member.round == number
             ahead = phase is Phase.PRESENT and state.stage is Stage.COORDINATING
-            assert seat.standing is (Standing.VOTED if ahead else Standing.WORKING)
+            assert member.standing is (Standing.VOTED if ahead else Standing.WORKING)
             if ahead:
                 check_ahead(state, agent)
             if phase is Phase.EVALUATE:
-                assert seat.answer is not None, "nobody sees a peer's answer before its own"
+                assert member.answer is not None, "nobody sees a peer's answer before its own"
         case RepairMessages(agent, number):
-            seat = state.seat(agent)
-            assert seat is not None
-            assert (seat.round, seat.standing) == (number, Standing.WORKING)
+            member = state.member(agent)
+            assert member is not None
+            assert (member.round, member.standing) == (number, Standing.WORKING)
             assert (state.presenter, state.repaired) == (agent, True), "once, by the presenter"
         case ReleaseMessage(agent):
             assert (state.presenter, state.winner) == (agent, agent)
@@ -403,9 +408,11 @@ def check_turn(state: State, effect: Effect) -> None:
 
 def check_ahead(state: State, agent: str) -> None:
     """Only who is sure to win unless somebody answers anew writes ahead, and there is room."""
-    votes = [seat.vote.target for seat in state.seats if seat.vote]
+    votes = [member.vote.target for member in state.members if member.vote]
     assert votes.count(agent) * 2 > len(state.living)
-    assert any(seat.standing is Standing.WORKING for seat in state.seats), "there is no straggler"
+    assert any(member.standing is Standing.WORKING for member in state.members), (
+        "there is no straggler"
+    )
     left = state.rules.call_limit - state.calls
     assert left >= len(state.living) + state.rules.presentations
 

@@ -98,7 +98,7 @@ def test_several_agree_and_nobody_else_is_asked() -> None:
 def test_votes_that_differ_call_the_others_at_once_and_are_void() -> None:
     run = play(TWO, drafts("a"), drafts("b"), votes("a", "a"), votes("b", "b"))
     assert called(run) == ["votes"]
-    assert [seat.vote for seat in run.state.seats] == [None, None, None]
+    assert [member.vote for member in run.state.members] == [None, None, None]
 
 
 def test_what_can_no_longer_become_agreement_is_not_waited_for() -> None:
@@ -139,8 +139,8 @@ def test_one_that_may_answer_once_only_can_still_disagree() -> None:
     rules = replace(ONE, max_answers=1)
     run = play(rules, drafts("a"), Replied("a", 2, (NewAnswer("better"),)))
     assert called(run) == ["new_answer"]
-    assert run.state.seats[0].answer == "better"
-    assert not run.state.may_answer(run.state.seats[0])
+    assert run.state.members[0].answer == "better"
+    assert not run.state.may_answer(run.state.members[0])
 
 
 def test_in_the_eager_order_too_the_new_drafts_are_waited_for() -> None:

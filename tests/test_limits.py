@@ -15,7 +15,7 @@ from massgen_compat._local.engine import LocalEngine
 from massgen_compat._run.request import RunRequest
 from massgen_compat._run.result import RunResult, Usage
 from massgen_compat._run.turn import Phase, Reply, TextPiece, TurnEvent, TurnRequest
-from massgen_compat._spending.meter import Call, Meter
+from massgen_compat._spending.meter import Meter, MeteredCall
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import ConfigError, LimitExceeded, UpstreamRateLimited, UpstreamTimeout
@@ -130,16 +130,16 @@ def test_calls_without_a_report_count_as_estimated_and_refused_ones_as_nothing()
     def left(meter: Meter, tokens: int) -> bool:
         return meter.refused({"a": [tokens]}) is None
 
-    def finish(meter: Meter, call: Call) -> None:
+    def finish(meter: Meter, call: MeteredCall) -> None:
         meter.finish(call, Reply(text="y" * 30))
 
-    def cut(meter: Meter, call: Call) -> None:
+    def cut(meter: Meter, call: MeteredCall) -> None:
         meter.cut(call)
 
-    def late(meter: Meter, call: Call) -> None:
+    def late(meter: Meter, call: MeteredCall) -> None:
         meter.fail(call, UpstreamTimeout("late"))
 
-    def refuse(meter: Meter, call: Call) -> None:
+    def refuse(meter: Meter, call: MeteredCall) -> None:
         meter.fail(call, UpstreamRateLimited("429"))
 
     for end, counted in ((finish, read + 10), (cut, read), (late, read), (refuse, 0)):

@@ -47,7 +47,7 @@ from massgen_compat.events import (
     TurnFinished,
     WinnerChosen,
 )
-from massgen_compat.protocol.trace import Narrator
+from massgen_compat.protocol.trace import TraceWriter
 from tests.fakes import QUESTION, Model, Script, agreeable, answer, failing, reading, say, vote
 
 RULES = Rules(agents=("a", "b", "c"), speculate=True)
@@ -120,7 +120,7 @@ def test_a_limit_drops_it_and_the_answer_is_the_message() -> None:
 def test_one_that_fails_ahead_is_asked_again_after_the_decision_and_not_before() -> None:
     run = step(play(RULES, *MAJORITY).state, Failed("a", 3))
     assert run.state.presenter is None
-    assert run.state.seats[0].living
+    assert run.state.members[0].living
     run = step(run.state, votes("c", "c"))
     assert [e.round for e in run.effects if isinstance(e, StartTurn)] == [4]
     assert run.state.stage is Stage.PRESENTING
@@ -347,7 +347,7 @@ def test_a_config_switches_it_on() -> None:
 
 
 def test_the_trace_tells_of_it() -> None:
-    narrator: Any = Narrator("status")
+    narrator: Any = TraceWriter("status")
     assert narrator.tell(SpeculationStarted(agent="a")) == (
         "a begins the final message while the others finish.\n"
     )

@@ -45,10 +45,10 @@ def workflow_tools(
     state: State, agent: str, names: ToolNames, policy: Policy = DEFAULT
 ) -> tuple[Tool, ...]:
     """The tools that end the agent's round; none for the presenter, nor for a draft by message."""
-    seat = next(seat for seat in state.seats if seat.agent == agent)
+    member = next(member for member in state.members if member.agent == agent)
     if state.presenter == agent:
         return ()
-    if seat.phase is Phase.DRAFT:
+    if member.phase is Phase.DRAFT:
         return () if policy.draft_as_message else (_answer_tool(names, {}),)
     evaluations: dict[str, Any] = {}
     if policy.evaluations:
@@ -57,7 +57,7 @@ def workflow_tools(
         evaluations["evaluations"] = evaluations_schema(judged, own=own)
     vote = _vote_tool(names, evaluations, [label(state.rules, s.agent) for s in state.answered])
     answer = _answer_tool(names, evaluations)
-    return (vote, answer) if state.may_answer(seat) else (vote,)
+    return (vote, answer) if state.may_answer(member) else (vote,)
 
 
 def _answer_tool(names: ToolNames, first: Mapping[str, Any]) -> Tool:
@@ -83,8 +83,8 @@ def _vote_tool(names: ToolNames, first: Mapping[str, Any], labels: Sequence[str]
 
 def _judged(state: State, agent: str) -> tuple[str, ...]:
     """The labels of the answers that the agent has to evaluate: its peers', or its own alone."""
-    peers = [seat for seat in state.answered if seat.agent != agent]
-    return tuple(label(state.rules, seat.agent) for seat in peers or state.answered)
+    peers = [member for member in state.answered if member.agent != agent]
+    return tuple(label(state.rules, member.agent) for member in peers or state.answered)
 
 
 def _parameters(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,16 +140,16 @@ def _objection(
     *,
     is_vote: bool,
 ) -> Objection | None:
-    seat = state.seat(agent)
-    if seat is None:
+    member = state.member(agent)
+    if member is None:
         return None
-    if seat.phase is Phase.DRAFT and policy.draft_as_message:
+    if member.phase is Phase.DRAFT and policy.draft_as_message:
         return Objection("tool_not_offered", NOT_OFFERED.format(new_answer=names.new_answer))
-    if policy.review is None or seat.phase is Phase.DRAFT:
+    if policy.review is None or member.phase is Phase.DRAFT:
         return None
     return policy.review(
         Submission(
-            phase=seat.phase,
+            phase=member.phase,
             kind="vote" if is_vote else "new_answer",
             arguments=arguments,
             own=label(state.rules, agent),
@@ -228,7 +228,7 @@ def _told(reply: Reply, order: CorrectTurn, state: State, names: ToolNames, poli
     return _CORRECTIONS[order.rejection].format(
         vote=names.vote,
         new_answer=names.new_answer,
-        labels=", ".join(label(state.rules, seat.agent) for seat in state.answered),
+        labels=", ".join(label(state.rules, member.agent) for member in state.answered),
         options=" or ".join(f"`{tool.name}`" for tool in tools),
         problem="; ".join(dict.fromkeys(problems)),
     )

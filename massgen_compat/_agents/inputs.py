@@ -139,7 +139,7 @@ FAMILIES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class WireInputs:
     """What requests to a backend carry beside text. ``read``: kinds that the backend turns into
     text itself, so that every model takes them."""
 
@@ -149,22 +149,24 @@ class Wire:
     read: tuple[InputKind, ...] = ()
 
 
-RESPONSES: Final = Wire(
+RESPONSES: Final = WireInputs(
     ("image", "file"), "schema", "InputContent of openai-openapi f85dbe2 has no audio"
 )
 """The Responses API, of whomever."""
 
 CHAT_WIRES: Final = {
-    "openai": Wire(KINDS, "schema", "the content parts of a user's message"),
-    "azure_openai": Wire(("image", "audio"), "issue", "openai/openai-dotnet#396: 400 for a file"),
-    "openrouter": Wire(KINDS, "docs", "PDF files work with any model", read=("file",)),
-    "claude": Wire(
+    "openai": WireInputs(KINDS, "schema", "the content parts of a user's message"),
+    "azure_openai": WireInputs(
+        ("image", "audio"), "issue", "openai/openai-dotnet#396: 400 for a file"
+    ),
+    "openrouter": WireInputs(KINDS, "docs", "PDF files work with any model", read=("file",)),
+    "claude": WireInputs(
         ("image",), "docs", "OpenAI SDK compatibility: audio and files are ignored, without a word"
     ),
-    "poe": Wire(("image", "file"), "docs", "OpenAI compatible API: audio is stripped"),
-    "qwen": Wire(("image", "audio"), "issue", "QwenLM/qwen-code#1888: 400 for a file"),
-    "vllm": Wire(("image", "audio"), "issue", "vllm-project/vllm#57774: 400 for a file"),
-    "sglang": Wire(("image", "audio"), "issue", "zai-org/GLM-V#234: the parts of its schema"),
+    "poe": WireInputs(("image", "file"), "docs", "OpenAI compatible API: audio is stripped"),
+    "qwen": WireInputs(("image", "audio"), "issue", "QwenLM/qwen-code#1888: 400 for a file"),
+    "vllm": WireInputs(("image", "audio"), "issue", "vllm-project/vllm#57774: 400 for a file"),
+    "sglang": WireInputs(("image", "audio"), "issue", "zai-org/GLM-V#234: the parts of its schema"),
 }
 """Chat Completions by the type of the backend. Types without a row carry everything."""
 
@@ -191,7 +193,7 @@ def team_inputs(agents: Iterable[Agent]) -> tuple[InputKind, ...]:
     return tuple(kind for kind in KINDS if kind in taken)
 
 
-def _wire(agent: Agent) -> Wire:
+def _wire(agent: Agent) -> WireInputs:
     row = BACKENDS.get(agent.backend.type)
     api: Api = agent.backend.api or (row.api if row else "chat")
     if api == "responses":
@@ -199,7 +201,7 @@ def _wire(agent: Agent) -> Wire:
     return CHAT_WIRES.get(agent.backend.type, _ANY)
 
 
-_ANY: Final = Wire(KINDS, "unverified", "")
+_ANY: Final = WireInputs(KINDS, "unverified", "")
 
 
 def kind_of(part: Part) -> InputKind | None:

@@ -17,7 +17,7 @@ from typing import Final
 
 from massgen_compat._agents.decisions import ToolNames, say_to
 from massgen_compat._agents.inputs import shown_to
-from massgen_compat._coordination import Seat, State, label
+from massgen_compat._coordination import Member, State, label
 from massgen_compat._run.message import Message, OutputFormat, Text, Tool, text_message
 from massgen_compat._run.team import Agent, Team
 from massgen_compat._run.turn import Phase, Reply
@@ -182,18 +182,18 @@ def turn_messages(
 
     ``runs`` is the ``longest_run`` of the conversation: fences are longer.
     """
-    seat = next(seat for seat in state.seats if seat.agent == agent)
+    member = next(member for member in state.members if member.agent == agent)
     fence = fence_around(_to_quote(state), runs)
     if state.presenter == agent:
-        text = _present_briefing(team, state, seat, tools, fence)
-    elif seat.phase is Phase.EVALUATE:
-        text = _evaluate_briefing(state, seat, names, policy, fence)
+        text = _present_briefing(team, state, member, tools, fence)
+    elif member.phase is Phase.EVALUATE:
+        text = _evaluate_briefing(state, member, names, policy, fence)
     else:
-        text = _draft_briefing(seat, names, policy)
+        text = _draft_briefing(member, names, policy)
     return say_to(stable, text)
 
 
-def _draft_briefing(seat: Seat, names: ToolNames, policy: Policy) -> str:
+def _draft_briefing(member: Member, names: ToolNames, policy: Policy) -> str:
     how = (
         "Work on the request above. When you are done, write your whole answer, as the user "
         "should read it, as an ordinary message: it is your draft, and it ends the round."
@@ -201,21 +201,21 @@ def _draft_briefing(seat: Seat, names: ToolNames, policy: Policy) -> str:
         else "Work on the request above. When you are done, submit your whole answer, as the user "
         f"should read it, with one call of `{names.new_answer}`."
     )
-    return f"{Phase.DRAFT.heading(seat.round)}\n\n{how}"
+    return f"{Phase.DRAFT.heading(member.round)}\n\n{how}"
 
 
 def _evaluate_briefing(
-    state: State, seat: Seat, names: ToolNames, policy: Policy, fence: str
+    state: State, member: Member, names: ToolNames, policy: Policy, fence: str
 ) -> str:
     options = [f"- `{names.vote}`: vote for the answer that serves the user best and say why."]
-    if state.may_answer(seat):
+    if state.may_answer(member):
         options.append(
             f"- `{names.new_answer}`: submit a whole answer that is clearly better than all of "
             "them. It replaces your current one, and everybody evaluates again."
         )
     parts = [
-        _quoted_answers(state, seat.agent, fence),
-        Phase.EVALUATE.heading(seat.round),
+        _quoted_answers(state, member.agent, fence),
+        Phase.EVALUATE.heading(member.round),
         _COMPARE,
         "\n".join(options),
     ]
@@ -224,7 +224,7 @@ def _evaluate_briefing(
         parts.append(_REVIEW if alone else _FIRST)
     if policy.evaluations:
         parts.append(SELF_EVALUATION if alone else EVALUATIONS)
-    if not state.may_answer(seat):
+    if not state.may_answer(member):
         parts.append("You cannot submit another answer in this run.")
     return "\n\n".join(parts)
 
@@ -251,9 +251,9 @@ end the round with exactly one call:"""
 
 
 def _present_briefing(
-    team: Team, state: State, seat: Seat, tools: Sequence[Tool], fence: str
+    team: Team, state: State, member: Member, tools: Sequence[Tool], fence: str
 ) -> str:
-    parts = [Phase.PRESENT.heading(seat.round)]
+    parts = [Phase.PRESENT.heading(member.round)]
     winner = state.winner or state.presenter  # who writes ahead of the decision is to win
     if winner is not None:
         parts.insert(0, _quoted_answers(state, winner, fence))
@@ -327,26 +327,30 @@ _RESUME = (
 
 
 def _to_quote(state: State) -> Iterable[str]:
-    for seat in state.seats:
-        yield seat.answer or ""
-        yield seat.vote.reason if seat.vote else ""
+    for member in state.members:
+        yield member.answer or ""
+        yield member.vote.reason if member.vote else ""
 
 
 def _quoted_answers(state: State, last: str, fence: str) -> str:
     """All current answers in the agents' order, but the one of ``last`` at the end."""
-    seats = sorted(state.answered, key=lambda seat: seat.agent == last)
+    members = sorted(state.answered, key=lambda member: member.agent == last)
     blocks = ["The current answers:"]
-    for seat in seats:
-        name = label(state.rules, seat.agent)
-        blocks.append(f"{fence} {name} {fence}\n{seat.answer}\n{fence} end of {name} {fence}")
+    for member in members:
+        name = label(state.rules, member.agent)
+        blocks.append(f"{fence} {name} {fence}\n{member.answer}\n{fence} end of {name} {fence}")
     return "\n\n".join(blocks)
 
 
 def _quoted_votes(state: State, fence: str) -> list[str]:
     votes = [
-        (label(state.rules, seat.agent), label(state.rules, seat.vote.target), seat.vote.reason)
-        for seat in state.seats
-        if seat.vote is not None
+        (
+            label(state.rules, member.agent),
+            label(state.rules, member.vote.target),
+            member.vote.reason,
+        )
+        for member in state.members
+        if member.vote is not None
     ]
     if not votes:
         return []

@@ -10,7 +10,7 @@ An agent's *round* is one stretch of work that ends in a decision; everything th
 carries its round, and what comes from an older round is ignored.
 """
 
-from massgen_compat._coordination.members import answers_by_rank, tally
+from massgen_compat._coordination.members import answers_by_rank, ranked
 from massgen_compat._coordination.rules import TRIES_PER_ROUND, Rules, call_bound
 from massgen_compat._coordination.state import (
     Abort,
@@ -25,6 +25,7 @@ from massgen_compat._coordination.state import (
     GraceTimer,
     LimitReached,
     Malformed,
+    Member,
     NewAnswer,
     Objection,
     Presented,
@@ -34,7 +35,6 @@ from massgen_compat._coordination.state import (
     Replied,
     RoundTimer,
     RunTimer,
-    Seat,
     Signal,
     Stage,
     Standing,
@@ -64,6 +64,7 @@ __all__ = [
     "GraceTimer",
     "LimitReached",
     "Malformed",
+    "Member",
     "NewAnswer",
     "Objection",
     "Presented",
@@ -74,7 +75,6 @@ __all__ = [
     "RoundTimer",
     "Rules",
     "RunTimer",
-    "Seat",
     "Signal",
     "Stage",
     "Standing",
@@ -90,7 +90,7 @@ __all__ = [
     "call_bound",
     "calls_of",
     "label",
+    "ranked",
     "step",
     "stop_before",
-    "tally",
 ]

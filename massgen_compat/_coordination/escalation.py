@@ -20,25 +20,25 @@ def disagreement(state: State) -> Disagreement | None:
     """Why the agents in reserve have to be asked, as soon as that is certain."""
     if not state.reserves:
         return None
-    asked = [seat for seat in state.seats if seat.agent in state.rules.first]
-    if not all(seat.living for seat in asked):
+    asked = [member for member in state.members if member.agent in state.rules.first]
+    if not all(member.living for member in asked):
         return "left"
-    if any(seat.answers > 1 for seat in asked):
+    if any(member.answers > 1 for member in asked):
         return "new_answer"
-    undecided = sum(seat.standing in {Standing.WORKING, Standing.WAITING} for seat in asked)
+    undecided = sum(member.standing in {Standing.WORKING, Standing.WAITING} for member in asked)
     return "votes" if agreeing(state) + undecided < state.votes_needed else None
 
 
 def agreeing(state: State) -> int:
     """The votes of the answer that leads; before the others have joined, verified ones only."""
-    votes = [seat.vote for seat in state.seats if seat.vote]
+    votes = [member.vote for member in state.members if member.vote]
     counted = (vote for vote in votes if not (state.reserves and vote.objection))
     return max(Counter(vote.target for vote in counted).values(), default=0)
 
 
 def call_team(state: State, reason: Disagreement) -> Transition:
     """The others join. Where the limit has no room for them, what there is decides."""
-    reserves = [seat.agent for seat in state.reserves]
+    reserves = [member.agent for member in state.reserves]
     if state.answered and state.calls + len(reserves) > state.rules.call_limit:
         return stop(state, "max_calls")
     called = void_votes(state).then(
@@ -52,8 +52,8 @@ def call_team(state: State, reason: Disagreement) -> Transition:
 def put_in_reserve(state: State) -> State:
     """Everybody in reserve who is not asked first."""
     first = state.rules.first or state.rules.agents
-    seats = tuple(
-        seat if seat.agent in first else replace(seat, standing=Standing.RESERVE)
-        for seat in state.seats
+    members = tuple(
+        member if member.agent in first else replace(member, standing=Standing.RESERVE)
+        for member in state.members
     )
-    return replace(state, seats=seats)
+    return replace(state, members=members)

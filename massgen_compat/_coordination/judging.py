@@ -4,10 +4,10 @@ import re
 
 from massgen_compat._coordination.state import (
     Decision,
+    Member,
     NewAnswer,
     Rejection,
     Replied,
-    Seat,
     State,
     Unusable,
     VoteFor,
@@ -15,13 +15,13 @@ from massgen_compat._coordination.state import (
 from massgen_compat._run.turn import Phase
 
 
-def verdict_on(state: State, seat: Seat, reply: Replied) -> NewAnswer | VoteFor | Rejection:
+def verdict_on(state: State, member: Member, reply: Replied) -> NewAnswer | VoteFor | Rejection:
     """The one decision of a reply, or why there is none that counts.
 
     Equal decisions collapse, contradicting ones are none. A policy's objection stands in the
     decision and is left to the caller.
     """
-    drafts_by_message = seat.phase is Phase.DRAFT and seat.agent in state.rules.message_drafts
+    drafts_by_message = member.phase is Phase.DRAFT and member.agent in state.rules.message_drafts
     if drafts_by_message and reply.complete and not reply.decisions and reply.text.strip():
         return NewAnswer(reply.text)
     distinct: dict[object, Decision] = {}
@@ -37,28 +37,28 @@ def verdict_on(state: State, seat: Seat, reply: Replied) -> NewAnswer | VoteFor 
         case []:
             return Rejection.NO_DECISION
         case [VoteFor() as vote]:
-            return _check_vote(state, seat, vote)
+            return _check_vote(state, member, vote)
         case [NewAnswer() as answer]:
-            return _check_answer(state, seat, answer)
+            return _check_answer(state, member, answer)
         case _:
             return Rejection.CONTRADICTION
 
 
-def _check_vote(state: State, seat: Seat, vote: VoteFor) -> VoteFor | Rejection:
-    if seat.phase is Phase.DRAFT:
+def _check_vote(state: State, member: Member, vote: VoteFor) -> VoteFor | Rejection:
+    if member.phase is Phase.DRAFT:
         return Rejection.VOTE_TOO_EARLY
     if vote.target not in {other.agent for other in state.answered}:
         return Rejection.UNKNOWN_AGENT
     return vote
 
 
-def _check_answer(state: State, seat: Seat, answer: NewAnswer) -> NewAnswer | Rejection:
+def _check_answer(state: State, member: Member, answer: NewAnswer) -> NewAnswer | Rejection:
     if not answer.content.strip():
         return Rejection.EMPTY_ANSWER
-    if not state.may_answer(seat):
+    if not state.may_answer(member):
         return Rejection.OVER_CAP
     # Drafts are independent of each other, so only an answer to known answers can be too similar.
-    if seat.phase is Phase.EVALUATE and _too_similar(state, answer.content):
+    if member.phase is Phase.EVALUATE and _too_similar(state, answer.content):
         return Rejection.TOO_SIMILAR
     return answer
 
@@ -71,7 +71,7 @@ def _too_similar(state: State, content: str) -> bool:
     words = _words(content)
     return any(
         len(words & other) > most * len(words | other)
-        for other in (_words(seat.answer or "") for seat in state.answered)
+        for other in (_words(member.answer or "") for member in state.answered)
     )
 
 

@@ -7,8 +7,8 @@ from massgen_compat._coordination.members import (
     drop_message,
     leave,
     put,
+    ranked,
     start,
-    tally,
     working,
 )
 from massgen_compat._coordination.state import (
@@ -40,7 +40,7 @@ from massgen_compat.events import (
 
 def decide(state: State) -> Transition:
     """Most votes win, ties go to the earlier agent; then somebody presents, or the run ends."""
-    ranking = tally(state)
+    ranking = ranked(state)
     winner = ranking[0][0]
     chosen = WinnerChosen(winner=winner, votes=ranking, limited_by=state.limited_by)
     done = Transition(replace(state, winner=winner), (), (chosen,)).then(cancel_all)
@@ -54,9 +54,10 @@ def decide(state: State) -> Transition:
 
 def present(state: State) -> Transition:
     """Ask the next presenter: the winner, else the next in rank that is still there."""
-    rank = [agent for agent, _ in tally(state)]
+    rank = [agent for agent, _ in ranked(state)]
     order = sorted(
-        state.living, key=lambda seat: rank.index(seat.agent) if seat.agent in rank else len(rank)
+        state.living,
+        key=lambda member: rank.index(member.agent) if member.agent in rank else len(rank),
     )
     if order and state.calls + state.rules.presentations > state.rules.call_limit:
         limited = replace(state, limited_by="max_calls")
@@ -80,8 +81,8 @@ def attend(state: State, signal: Signal) -> Transition:
             return _complete(state, Complete("presentation"))
         case Malformed(agent, number, messages) if working(state, agent, number):
             return _repair(state, agent, number, messages)
-        case Failed(agent, number, reason) if seat := working(state, agent, number):
-            left = leave(state, seat, reason)
+        case Failed(agent, number, reason) if member := working(state, agent, number):
+            left = leave(state, member, reason)
             return left.then(lambda state: abort(state, None) if state.began else present(state))
         case _:
             return Transition(state)
@@ -144,16 +145,16 @@ def speculate(state: State) -> Transition:
     """
     if not (state.rules.speculate and state.grace) or state.reserves:
         return Transition(state)
-    seat = state.seat(tally(state)[0][0])
+    member = state.member(ranked(state)[0][0])
     another = len(state.living) + state.rules.presentations
     after = state.calls + state.rules.presentations
-    busy = state.presenter is not None or state.spoiled
-    if seat is None or seat.standing is not Standing.VOTED or busy:
+    busy = state.presenter is not None or state.ahead_failed
+    if member is None or member.standing is not Standing.VOTED or busy:
         return Transition(state)
     if after + another > state.rules.call_limit:
         return Transition(state)
-    agent, number = seat.agent, seat.round + 1
-    state = put(state, replace(seat, round=number))
+    agent, number = member.agent, member.round + 1
+    state = put(state, replace(member, round=number))
     return Transition(
         replace(state, presenter=agent, calls=after),
         (StartTurn(agent, number, Phase.PRESENT),),
@@ -166,18 +167,18 @@ def speculate(state: State) -> Transition:
 
 def is_writing(state: State, agent: str, number: int) -> bool:
     """Whether the agent writes ahead of the decision, in that very round."""
-    seat = state.seat(agent)
-    return state.presenter == agent and seat is not None and seat.round == number
+    member = state.member(agent)
+    return state.presenter == agent and member is not None and member.round == number
 
 
-def spoil(state: State) -> Transition:
+def fail_ahead(state: State) -> Transition:
     """The agent failed at it. It may still be asked when the team has decided."""
-    return drop_message(replace(state, spoiled=True))
+    return drop_message(replace(state, ahead_failed=True))
 
 
 def adopt(state: State) -> Transition:
     """What the winner has begun is the message."""
-    presenter = state.seat(state.presenter or "")
+    presenter = state.member(state.presenter or "")
     if presenter is None:
         return Transition(state)
     state = put(state, replace(presenter, standing=Standing.WORKING))

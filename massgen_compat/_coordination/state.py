@@ -266,7 +266,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
+class Member:
     """One agent's part of the state. ``answers`` counts what it has submitted in the run."""
 
     agent: str
@@ -293,36 +293,36 @@ class Seat:
 class State:
     """A run at one moment: a value, compared and hashed as such.
 
-    A ``presenter`` while the team still coordinates writes ahead of the decision; ``spoiled`` says
-    that one failed at it, so that no other tries before the votes change.
+    A ``presenter`` while the team still coordinates writes ahead of the decision; ``ahead_failed``
+    says that one failed at it, so that no other tries before the votes change.
     """
 
     rules: Rules
-    seats: tuple[Seat, ...]
+    members: tuple[Member, ...]
     stage: Stage = Stage.COORDINATING
     calls: int = 0
     epoch: int = 0
     grace: bool = False
     winner: str | None = None
     presenter: str | None = None
-    spoiled: bool = False
+    ahead_failed: bool = False
     began: bool = False
     repaired: bool = False
     limited_by: str | None = None
 
-    def seat(self, agent: str) -> Seat | None:
-        """The agent's seat, if it has one."""
-        return next((seat for seat in self.seats if seat.agent == agent), None)
+    def member(self, agent: str) -> Member | None:
+        """The agent's member, if it has one."""
+        return next((member for member in self.members if member.agent == agent), None)
 
     @property
-    def living(self) -> tuple[Seat, ...]:
-        """The seats of the agents that were asked and have not left."""
-        return tuple(seat for seat in self.seats if seat.living)
+    def living(self) -> tuple[Member, ...]:
+        """The members of the agents that were asked and have not left."""
+        return tuple(member for member in self.members if member.living)
 
     @property
-    def reserves(self) -> tuple[Seat, ...]:
-        """The seats of the agents that are asked only if those who were asked first disagree."""
-        return tuple(seat for seat in self.seats if seat.standing is Standing.RESERVE)
+    def reserves(self) -> tuple[Member, ...]:
+        """The members of the agents that are asked only if those who were asked first disagree."""
+        return tuple(member for member in self.members if member.standing is Standing.RESERVE)
 
     @property
     def votes_needed(self) -> int:
@@ -332,24 +332,24 @@ class State:
         return len(self.living) // 2 + 1
 
     @property
-    def answered(self) -> tuple[Seat, ...]:
-        """The seats with an answer, those of agents that have left included."""
-        return tuple(seat for seat in self.seats if seat.answer is not None)
+    def answered(self) -> tuple[Member, ...]:
+        """The members with an answer, those of agents that have left included."""
+        return tuple(member for member in self.members if member.answer is not None)
 
-    def may_answer(self, seat: Seat) -> bool:
+    def may_answer(self, member: Member) -> bool:
         """Whether the agent may submit another answer.
 
         Its first one is always allowed, and whoever was asked first can always disagree.
         """
         rules = self.rules
-        if seat.answers == 0 or self.reserves:
+        if member.answers == 0 or self.reserves:
             return True
         slowest = min((other.answers for other in self.living), default=0)
-        total = sum(other.answers for other in self.seats)
+        total = sum(other.answers for other in self.members)
         return (
-            seat.answers < rules.max_answers
+            member.answers < rules.max_answers
             and (rules.max_answers_global is None or total < rules.max_answers_global)
-            and (rules.lead_cap is None or seat.answers - slowest < rules.lead_cap)
+            and (rules.lead_cap is None or member.answers - slowest < rules.lead_cap)
         )
 
 

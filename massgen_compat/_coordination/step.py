@@ -15,10 +15,10 @@ from massgen_compat._coordination.message import (
     abort,
     attend,
     decide,
+    fail_ahead,
     is_writing,
     present,
     speculate,
-    spoil,
     stop,
     unfit,
 )
@@ -31,6 +31,7 @@ from massgen_compat._coordination.state import (
     Failed,
     GraceTimer,
     LimitReached,
+    Member,
     NewAnswer,
     Objection,
     Rejection,
@@ -38,7 +39,6 @@ from massgen_compat._coordination.state import (
     Replied,
     RoundTimer,
     RunTimer,
-    Seat,
     Signal,
     Stage,
     Standing,
@@ -72,7 +72,7 @@ def begin(rules: Rules) -> Transition:
     """
     if not rules.agents:
         raise ValueError("a run needs at least one agent")
-    state = State(rules=rules, seats=tuple(Seat(agent=agent) for agent in rules.agents))
+    state = State(rules=rules, members=tuple(Member(agent=agent) for agent in rules.agents))
     clock: tuple[Effect, ...] = ()
     if rules.deadline_seconds is not None:
         clock = (StartTimer(RunTimer(), rules.deadline_seconds),)
@@ -110,38 +110,42 @@ def _coordinate(state: State, signal: Signal) -> Transition:
     match signal:
         case Elapsed(GraceTimer(epoch)) if state.grace and epoch == state.epoch:
             return decide(state)
-        case Replied(agent, number) if seat := working(state, agent, number):
-            return _judge(state, seat, signal).then(_settle)
-        case Failed(agent, number, reason) if seat := working(state, agent, number):
-            return leave(state, seat, reason).then(_settle)
+        case Replied(agent, number) if member := working(state, agent, number):
+            return _judge(state, member, signal).then(_settle)
+        case Failed(agent, number, reason) if member := working(state, agent, number):
+            return leave(state, member, reason).then(_settle)
         case Failed(agent, number) if is_writing(state, agent, number):
-            return spoil(state)
-        case Elapsed(RoundTimer(agent, number)) if seat := working(state, agent, number):
+            return fail_ahead(state)
+        case Elapsed(RoundTimer(agent, number)) if member := working(state, agent, number):
             aborted = Transition(state, (CancelTurn(agent),))
-            return aborted.then(lambda state: _give_up(state, seat, None, "timeout")).then(_settle)
+            return aborted.then(lambda state: _give_up(state, member, None, "timeout")).then(
+                _settle
+            )
         case _:
             return Transition(state)
 
 
-def _judge(state: State, seat: Seat, reply: Replied) -> Transition:
+def _judge(state: State, member: Member, reply: Replied) -> Transition:
     """Accept the reply's one decision, or turn the reply back, or end the round without one."""
-    seat = replace(seat, tries=seat.tries + 1)
-    verdict = verdict_on(state, seat, reply)
+    member = replace(member, tries=member.tries + 1)
+    verdict = verdict_on(state, member, reply)
     objection = None if isinstance(verdict, Rejection) else verdict.objection
     spent = state.calls >= state.rules.call_limit
-    last_try = spent or seat.tries >= TRIES_PER_ROUND
+    last_try = spent or member.tries >= TRIES_PER_ROUND
     if not isinstance(verdict, Rejection) and (
         objection is None or (last_try and state.rules.waive_objections)
     ):
-        return _accept(state, seat, verdict)
+        return _accept(state, member, verdict)
     # A reply without any call is asked once for one; then its text has to do (design §3.5).
-    if last_try or (verdict is Rejection.NO_DECISION and seat.nudged):
+    if last_try or (verdict is Rejection.NO_DECISION and member.nudged):
         state = replace(state, limited_by="max_calls") if spent else state
-        return _give_up(state, seat, reply, "max_calls" if spent else "no answer")
-    return _turn_back(state, seat, verdict)
+        return _give_up(state, member, reply, "max_calls" if spent else "no answer")
+    return _turn_back(state, member, verdict)
 
 
-def _turn_back(state: State, seat: Seat, verdict: NewAnswer | VoteFor | Rejection) -> Transition:
+def _turn_back(
+    state: State, member: Member, verdict: NewAnswer | VoteFor | Rejection
+) -> Transition:
     objection: Objection | None = None
     meant: Literal["new_answer", "vote"] | None = None
     rejection = Rejection.OBJECTION
@@ -152,36 +156,40 @@ def _turn_back(state: State, seat: Seat, verdict: NewAnswer | VoteFor | Rejectio
             objection, meant = verdict.objection, "vote"
         case Rejection():
             rejection = verdict
-    seat = replace(seat, nudged=seat.nudged or verdict is Rejection.NO_DECISION)
-    last = seat.tries + 1 >= TRIES_PER_ROUND
-    correct = CorrectTurn(seat.agent, seat.round, seat.phase, rejection, objection, last, meant)
-    told = SubmissionRejected(
-        agent=seat.agent,
-        round=seat.round,
-        reason=objection.code if objection else rejection.value,
-        attempt=seat.tries,
+    member = replace(member, nudged=member.nudged or verdict is Rejection.NO_DECISION)
+    last = member.tries + 1 >= TRIES_PER_ROUND
+    correct = CorrectTurn(
+        member.agent, member.round, member.phase, rejection, objection, last, meant
     )
-    return Transition(replace(put(state, seat), calls=state.calls + 1), (correct,), (told,))
+    told = SubmissionRejected(
+        agent=member.agent,
+        round=member.round,
+        reason=objection.code if objection else rejection.value,
+        attempt=member.tries,
+    )
+    return Transition(replace(put(state, member), calls=state.calls + 1), (correct,), (told,))
 
 
-def _accept(state: State, seat: Seat, decision: NewAnswer | VoteFor) -> Transition:
+def _accept(state: State, member: Member, decision: NewAnswer | VoteFor) -> Transition:
     match decision:
         case NewAnswer(content, objection):
-            return _accept_answer(state, seat, content, verified=objection is None)
+            return _accept_answer(state, member, content, verified=objection is None)
         case VoteFor():
-            return _accept_vote(state, seat, decision)
+            return _accept_vote(state, member, decision)
 
 
-def _accept_answer(state: State, seat: Seat, content: str, *, verified: bool = True) -> Transition:
+def _accept_answer(
+    state: State, member: Member, content: str, *, verified: bool = True
+) -> Transition:
     """An accepted answer voids all votes and sends everybody who has answered into a new round."""
-    number = seat.answers + 1
-    seat = replace(seat, answer=content, answers=number, standing=Standing.WAITING)
-    votes = sum(other.vote is not None for other in state.seats)
+    number = member.answers + 1
+    member = replace(member, answer=content, answers=number, standing=Standing.WAITING)
+    votes = sum(other.vote is not None for other in state.members)
     events: tuple[RunEvent, ...] = (
         Answered(
-            agent=seat.agent,
-            label=label(state.rules, seat.agent),
-            round=seat.round,
+            agent=member.agent,
+            label=label(state.rules, member.agent),
+            round=member.round,
             number=number,
             content=content,
             verified=verified,
@@ -189,30 +197,30 @@ def _accept_answer(state: State, seat: Seat, content: str, *, verified: bool = T
     )
     if votes:
         events += (VotesVoided(votes=votes),)
-    voided = void_votes(put(state, seat))
+    voided = void_votes(put(state, member))
     return Transition(voided.state, voided.effects, events + voided.events)
 
 
-def _accept_vote(state: State, seat: Seat, vote: VoteFor) -> Transition:
-    seat = replace(seat, vote=vote, standing=Standing.VOTED)
+def _accept_vote(state: State, member: Member, vote: VoteFor) -> Transition:
+    member = replace(member, vote=vote, standing=Standing.VOTED)
     cast = VoteCast(
-        voter=seat.agent,
+        voter=member.agent,
         target=vote.target,
-        round=seat.round,
+        round=member.round,
         reason=vote.reason,
         verified=vote.objection is None,
     )
-    return Transition(put(state, seat), (), (cast,))
+    return Transition(put(state, member), (), (cast,))
 
 
-def _give_up(state: State, seat: Seat, reply: Replied | None, reason: str) -> Transition:
+def _give_up(state: State, member: Member, reply: Replied | None, reason: str) -> Transition:
     """End a round without a decision: text of a draft is an answer, an evaluation abstains."""
-    if seat.phase is Phase.EVALUATE:
-        abstained = put(state, replace(seat, standing=Standing.ABSTAINED))
-        return Transition(abstained, (), (Abstained(agent=seat.agent, round=seat.round),))
+    if member.phase is Phase.EVALUATE:
+        abstained = put(state, replace(member, standing=Standing.ABSTAINED))
+        return Transition(abstained, (), (Abstained(agent=member.agent, round=member.round),))
     if reply is not None and reply.text.strip():
-        return _accept_answer(state, seat, reply.text, verified=reply.complete)
-    return leave(state, seat, reason)
+        return _accept_answer(state, member, reply.text, verified=reply.complete)
+    return leave(state, member, reason)
 
 
 def _settle(state: State) -> Transition:
@@ -223,14 +231,14 @@ def _settle(state: State) -> Transition:
     living = state.living
     if not state.answered:
         return Transition(state) if living else abort(state, state.limited_by)
-    if all(seat.standing in {Standing.VOTED, Standing.ABSTAINED} for seat in living):
+    if all(member.standing in {Standing.VOTED, Standing.ABSTAINED} for member in living):
         return decide(state)
-    drafting = any(seat.answer is None for seat in living)
+    drafting = any(member.answer is None for member in living)
     # One answer needs no votes, unless its author was asked first and has yet to review it.
     alone = len(state.answered) == 1 and not drafting and not state.reserves
     if state.rules.skip_voting or alone:
         return Transition(state) if drafting else decide(state)
-    waiting = [seat for seat in living if seat.standing is Standing.WAITING]
+    waiting = [member for member in living if member.standing is Standing.WAITING]
     # With one answer there is nothing to compare, also in MassGen's eager order.
     # Who was asked first has compared what there was; there is more when the others have drafted.
     deferred = state.rules.defer_voting or bool(state.rules.first)
@@ -239,8 +247,8 @@ def _settle(state: State) -> Transition:
         if state.calls + len(waiting) > state.rules.call_limit:
             return stop(state, "max_calls")
         started = Transition(state)
-        for seat in waiting:
-            started = started.then(lambda state, seat=seat: start(state, seat, seat.phase))
+        for member in waiting:
+            started = started.then(lambda state, member=member: start(state, member, member.phase))
         return started
     return _watch_stragglers(state).then(speculate)
 

@@ -1,4 +1,4 @@
-"""One model call: heard, counted, and held to the limits of the run; and what is said aside."""
+"""One model call: heard, counted, and held to the limits of the run; and what is said beside."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from massgen_compat._run.turn import (
 )
 from massgen_compat._spending.clock import Clock
 from massgen_compat._spending.ledger import Ledger
-from massgen_compat._spending.meter import Call, Cost, Meter
+from massgen_compat._spending.meter import Cost, Meter, MeteredCall
 from massgen_compat.errors import MassGenError, UpstreamError, UpstreamMalformed
 from massgen_compat.events import (
     AgentReasoning,
@@ -36,7 +36,7 @@ from massgen_compat.policies import Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
+class AgentKit:
     """What the agents of a run work with, by their ids; the cost of a call, where it is known."""
 
     models: Mapping[str, ModelClient]
@@ -44,7 +44,7 @@ class Equipment:
     costs: Mapping[str, Cost | None]
 
 
-class Asides:
+class BesideMessage:
     """Tells what models say beside their replies; reasoning only where it is ``watched``."""
 
     def __init__(self, emit: Callable[[RunEvent], Awaitable[None]], *, watched: bool) -> None:
@@ -65,7 +65,7 @@ class Asides:
                 assert_never(piece)
 
 
-class Listener:
+class ModelCalls:
     """Makes the model calls of one run.
 
     ``clock`` ends those that take too long; ``emit`` tells events, ``signal`` the coordination.
@@ -91,7 +91,7 @@ class Listener:
         self._in_turn = anyio.Lock() if len(models) > 1 else None
         self._told_drops: set[tuple[str, str]] = set()
 
-    async def listen(self, request: TurnRequest, hear: Hear) -> Reply:
+    async def make_call(self, request: TurnRequest, hear: Hear) -> Reply:
         """Pass on what the model says; return its reply. Raises what ended it otherwise."""
         if self._in_turn is not None:  # to write a long request takes a while, and others wait
             async with self._in_turn:
@@ -99,7 +99,7 @@ class Listener:
         self._ledger.called(request.agent)
         call = self._meter.start(request)
         try:
-            reply = await self._hear_out(request, call, hear)
+            reply = await self._heard_out(request, call, hear)
         except MassGenError as error:
             self._meter.fail(call, error)
             if request.whole and isinstance(error, UpstreamMalformed):
@@ -130,17 +130,17 @@ class Listener:
         )
         return reply
 
-    async def _hear_out(self, request: TurnRequest, call: Call, hear: Hear) -> Reply:
-        with self._clock.over(request.timeouts or Timeouts()) as patience:
+    async def _heard_out(self, request: TurnRequest, call: MeteredCall, hear: Hear) -> Reply:
+        with self._clock.over(request.timeouts or Timeouts()) as timer:
 
             async def heard(pieces: Sequence[TurnPiece]) -> None:
-                patience.heard()
+                timer.heard()
                 self._ledger.heard()
                 self._meter.hear(call, pieces)
                 await hear(pieces)
                 if self._meter.on:
                     await self._heed_limits()
-                patience.waits()
+                timer.waits()
 
             return await self._models[request.agent].ask(request, heard)
 

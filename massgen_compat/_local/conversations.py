@@ -1,6 +1,6 @@
 """What the agents of a run are asked: each one's conversation, and its next request. No tasks here.
 
-A desk is laid for a turn before anything is sent, so that what it will cost is known.
+A turn's request is made before anything is sent, so that what it will cost is known.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,9 @@ from typing import Protocol
 from massgen_compat._agents.cache_keys import cache_keys
 from massgen_compat._agents.decisions import ToolNames, corrected, read_decisions, workflow_tools
 from massgen_compat._agents.prompts import (
-    conversation,
+    conversation as team_conversation,
+)
+from massgen_compat._agents.prompts import (
     longest_run,
     resumed_messages,
     solo_conversation,
@@ -42,7 +44,7 @@ class Scope(Protocol):
 
 
 @dataclass
-class Desk:
+class Conversation:
     """What an agent is busy with: the conversation of its round, and the scope of its call."""
 
     stable: tuple[Message, ...]
@@ -59,8 +61,11 @@ class Desk:
             self.scope.cancel()
 
 
-class Desks:
-    """The desks of one run, by agent. ``resumed``: an agent goes on with results of its calls."""
+class Conversations:
+    """The conversations of one run, by agent.
+
+    ``resumed``: an agent goes on with the results of its calls.
+    """
 
     def __init__(
         self,
@@ -79,64 +84,64 @@ class Desks:
         self._whole = whole_replies(team, watched=watched)
         self._names = ToolNames.beside(request.tools)
         self._runs = longest_run(request.messages)
-        self._desks: dict[str, Desk] = {}
+        self._conversations: dict[str, Conversation] = {}
 
-    def __getitem__(self, agent: str) -> Desk:
-        return self._desks[agent]
+    def __getitem__(self, agent: str) -> Conversation:
+        return self._conversations[agent]
 
     def cancel(self) -> None:
         """End all calls."""
-        for desk in self._desks.values():
-            desk.cancel()
+        for conversation in self._conversations.values():
+            conversation.cancel()
 
     def set_up(self, agent: Agent, *, solo: bool) -> None:
-        """Make the desk of one agent; a long conversation takes a while."""
+        """Make the conversation of one agent; a long conversation takes a while."""
         asked = self._request
         if solo and not self._resumed:
             stable = solo_conversation(agent, asked.messages)
         else:
             policy = self._policies[agent.id]
-            stable = conversation(
+            stable = team_conversation(
                 self._team, agent, asked.messages, policy, asked.tools, asked.format
             )
-        self._desks[agent.id] = Desk(stable)
+        self._conversations[agent.id] = Conversation(stable)
 
-    def lay(self, effect: CallEffect, state: State) -> TurnRequest | None:
-        """Lay the request of a turn on its agent's desk. A repair is of the request that lies."""
-        desk, policy = self._desks[effect.agent], self._policies[effect.agent]
+    def next_request(self, effect: CallEffect, state: State) -> TurnRequest | None:
+        """The request that an effect asks for; a repair repeats the one before."""
+        conversation, policy = self._conversations[effect.agent], self._policies[effect.agent]
         match effect:
             case StartTurn():
-                self._open_round(desk, effect.agent, state)
-                desk.request = self._request_of(effect, state)
+                self._open_round(conversation, effect.agent, state)
+                conversation.request = self._request_of(effect, state)
             case CorrectTurn():
-                desk.messages = corrected(
-                    desk.messages, desk.reply, effect, state, self._names, policy
+                conversation.messages = corrected(
+                    conversation.messages, conversation.reply, effect, state, self._names, policy
                 )
-                desk.request = self._request_of(effect, state)
+                conversation.request = self._request_of(effect, state)
             case RepairMessages():
                 pass
-        return desk.request
+        return conversation.request
 
     def read(self, agent: str, reply: Reply, state: State) -> tuple[Decision, ...]:
-        """Take a reply to its desk; the decisions in it."""
-        desk = self._desks[agent]
-        desk.reply = reply
-        desk.text = reply.text if reply.text.strip() else desk.text
+        """Add a reply to its agent's conversation; returns the decisions in it."""
+        conversation = self._conversations[agent]
+        conversation.reply = reply
+        conversation.text = reply.text if reply.text.strip() else conversation.text
         policy = self._policies[agent]
         return read_decisions(reply.tool_calls, state, agent, self._names, policy)
 
-    def _open_round(self, desk: Desk, agent: str, state: State) -> None:
-        desk.text, desk.effort = "", None
+    def _open_round(self, conversation: Conversation, agent: str, state: State) -> None:
+        conversation.text, conversation.effort = "", None
         asked = self._request
         if self._resumed:
-            desk.messages = resumed_messages(
-                desk.stable, asked.tools, asked.decision, runs=self._runs
+            conversation.messages = resumed_messages(
+                conversation.stable, asked.tools, asked.decision, runs=self._runs
             )
         elif state.rules.solo:
-            desk.messages = desk.stable
+            conversation.messages = conversation.stable
         else:
-            desk.messages = turn_messages(
-                desk.stable,
+            conversation.messages = turn_messages(
+                conversation.stable,
                 self._team,
                 state,
                 agent,
@@ -149,7 +154,7 @@ class Desks:
     def _request_of(self, effect: StartTurn | CorrectTurn, state: State) -> TurnRequest:
         """A turn as a request."""
         agent, phase, asked = effect.agent, effect.phase, self._request
-        desk, policy = self._desks[agent], self._policies[agent]
+        conversation, policy = self._conversations[agent], self._policies[agent]
         tools = workflow_tools(state, agent, self._names, policy)
         params = dict(asked.agent_params)
         presenting, timeouts = phase is Phase.PRESENT, self._team.settings.timeouts
@@ -163,15 +168,15 @@ class Desks:
             # The last try: only the tool that was meant, and one step more effort (gpt-5.2.md, L3).
             meant = {"vote": self._names.vote, "new_answer": self._names.new_answer}
             tools = tuple(t for t in tools if effect.meant and t.name == meant[effect.meant])
-            desk.effort = stronger(policy, desk.reply.effort_asked)
-        if desk.effort is not None:
-            params.setdefault("reasoning_effort", desk.effort)
+            conversation.effort = stronger(policy, conversation.reply.effort_asked)
+        if conversation.effort is not None:
+            params.setdefault("reasoning_effort", conversation.effort)
         serial = False if policy.serial_decisions and tools else None
         request = TurnRequest(
             agent=agent,
             round=effect.round,
             phase=phase,
-            messages=desk.messages,
+            messages=conversation.messages,
             tools=tools,
             tool_choice=asked.tool_choice if presenting else None,
             parallel_tool_calls=asked.parallel_tool_calls if presenting else serial,

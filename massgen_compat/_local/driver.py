@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from massgen_compat._aio import Channel, aside
+from massgen_compat._aio import Channel, in_thread
 from massgen_compat._coordination import (
     Abort,
     CallEffect,
@@ -40,8 +40,8 @@ from massgen_compat._coordination import (
     step,
     stop_before,
 )
-from massgen_compat._local.calls import Asides, Equipment, Listener
-from massgen_compat._local.conversations import Desk, Desks
+from massgen_compat._local.calls import AgentKit, BesideMessage, ModelCalls
+from massgen_compat._local.conversations import Conversation, Conversations
 from massgen_compat._local.presentation import Presentation
 from massgen_compat._local.presenter import Presenter
 from massgen_compat._run.request import RunRequest
@@ -55,7 +55,7 @@ from massgen_compat.events import AgentText, Detail, RunCompleted, RunEvent, Run
 
 
 class Driver:
-    """One run: the state of the coordination, the agents' desks, and the final message."""
+    """One run: the state of the coordination, the agents' conversations, and the final message."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Driver:
         run_id: str,
         rules: Rules,
         resumed: bool,
-        equipment: Equipment,
+        kit: AgentKit,
         events: Sink[RunEvent],
         detail: Detail,
     ) -> None:
@@ -75,29 +75,29 @@ class Driver:
         self._events = events
         self._emit = events.send
         self._watched = detail == "full"
-        self._desks = Desks(
-            team, request, equipment.policies, resumed=resumed, watched=self._watched
+        self._conversations = Conversations(
+            team, request, kit.policies, resumed=resumed, watched=self._watched
         )
-        self._ledger = Ledger(team, equipment.costs)
-        self._meter = Meter(team.settings.limits, equipment.costs)
+        self._ledger = Ledger(team, kit.costs)
+        self._meter = Meter(team.settings.limits, kit.costs)
         self._clock = Clock(team.settings.timeouts)
         self._signals = Channel[Signal](4 * len(team.agents) + 4)
-        self._asides = Asides(self._emit, watched=self._watched)
-        listener = Listener(
-            equipment.models,
+        self._beside = BesideMessage(self._emit, watched=self._watched)
+        model_calls = ModelCalls(
+            kit.models,
             self._ledger,
             self._meter,
             clock=self._clock,
             emit=self._emit,
             signal=self._signals.send,
         )
-        self._listen = listener.listen
+        self._make_call = model_calls.make_call
         self._presentation = Presentation(team, request, lambda: secrets.token_hex(12))
         self._presenter = Presenter(
             request,
             self._presentation,
-            listen=self._listen,
-            aside=self._asides.hear,
+            make_call=self._make_call,
+            beside=self._beside.hear,
             emit=self._emit,
             signal=self._signals.send,
         )
@@ -124,12 +124,12 @@ class Driver:
                 raise error
 
     async def _set_up(self) -> None:
-        """Make the desks. One at a time: a long conversation takes a while, and others wait."""
+        """Make the conversations, one at a time: a long one takes a while, and other runs wait."""
         for agent in self._team.agents:
             await anyio.lowlevel.checkpoint()
-            set_up = partial(self._desks.set_up, agent, solo=self._state.rules.solo)
+            set_up = partial(self._conversations.set_up, agent, solo=self._state.rules.solo)
             if self._request.has_many_parts:
-                await aside(set_up)
+                await in_thread(set_up)
             else:
                 set_up()
 
@@ -141,7 +141,7 @@ class Driver:
                 while self._state.stage is not Stage.DONE:
                     calls = self._state.calls
                     await self._apply(step(self._state, await self._signals.receive()), calls)
-            self._desks.cancel()
+            self._conversations.cancel()
 
     async def _apply(self, transition: Transition, calls: int = 0) -> None:
         """Tell first, then do: nothing that a new turn says can overtake its own announcement.
@@ -151,7 +151,7 @@ class Driver:
         self._state = transition.state
         for effect in transition.effects:
             if isinstance(effect, CancelTurn):
-                self._desks[effect.agent].cancel()
+                self._conversations[effect.agent].cancel()
         planned: dict[str, Sequence[int]] = {}
         for effect in calls_of(transition):
             planned[effect.agent] = self._prepare(effect)
@@ -166,34 +166,36 @@ class Driver:
             self._perform(effect)
 
     def _prepare(self, effect: CallEffect) -> Sequence[int]:
-        """Lay the request of a turn on its desk; the sizes of the prompts of its calls."""
-        request = self._desks.lay(effect, self._state)
+        """Make the request of a turn; returns the sizes of the prompts of its calls."""
+        request = self._conversations.next_request(effect, self._state)
         if request is None:
             return ()
         if request.phase is not Phase.PRESENT:
             return (self._meter.prompt(request),)
         if isinstance(effect, StartTurn):
             self._presentation.restart()
-        drafts = [draft for draft in self._presentation.drafts if draft.pending]
-        written = [draft.reply.text if draft.reply else "" for draft in drafts]
+        pending = [each for each in self._presentation.messages if each.pending]
+        written = [each.reply.text if each.reply else "" for each in pending]
         return [self._meter.prompt(request, text) for text in written]
 
     def _perform(self, effect: Effect) -> None:
         match effect:
             case StartTurn(agent) | CorrectTurn(agent) | RepairMessages(agent):
-                desk = self._desks[agent]
-                desk.scope = anyio.CancelScope()
-                if desk.request is not None:
-                    presents = desk.request.phase is Phase.PRESENT
+                conversation = self._conversations[agent]
+                conversation.scope = anyio.CancelScope()
+                if conversation.request is not None:
+                    presents = conversation.request.phase is Phase.PRESENT
                     if presents:
                         ahead = self._state.stage is Stage.COORDINATING
                         (self._presenter.hold if ahead else self._presenter.release)()
                     act = self._present if presents else self._turn
-                    self._tasks.start_soon(self._act, act, desk, desk.request, desk.scope)
+                    self._tasks.start_soon(
+                        self._act, act, conversation, conversation.request, conversation.scope
+                    )
             case ReleaseMessage():
                 self._presenter.release()
             case CancelTurn(agent):
-                self._desks[agent].cancel()
+                self._conversations[agent].cancel()
             case StartTimer(timer, seconds):
                 self._clock.after(seconds, partial(self._elapse, timer))
             case Complete() | Abort():
@@ -209,14 +211,14 @@ class Driver:
     async def _act(
         self,
         act: Callable[[TurnRequest], Awaitable[None]],
-        desk: Desk,
+        conversation: Conversation,
         request: TurnRequest,
         scope: anyio.CancelScope,
     ) -> None:
         with scope:
             await act(request)
-        if desk.scope is scope:
-            desk.scope = None
+        if conversation.scope is scope:
+            conversation.scope = None
 
     async def _present(self, request: TurnRequest) -> None:
         if error := await self._presenter.write(request):
@@ -231,17 +233,17 @@ class Driver:
                 if isinstance(piece, TextPiece) and self._watched:
                     await self._emit(AgentText(agent=agent, round=number, text=piece.text))
                 else:
-                    await self._asides.hear(request, piece)
+                    await self._beside.hear(request, piece)
 
         try:
-            reply = await self._listen(request, hear)
+            reply = await self._make_call(request, hear)
         except MassGenError as error:
             self._failures.append(error)
             await self._signals.send(Failed(agent, number, error.brief))
             return
-        decisions = self._desks.read(agent, reply, self._state)
+        decisions = self._conversations.read(agent, reply, self._state)
         complete = reply.finish_reason not in {"length", "content_filter"}
-        replied = Replied(agent, number, decisions, self._desks[agent].text, complete)
+        replied = Replied(agent, number, decisions, self._conversations[agent].text, complete)
         await self._signals.send(replied)
 
     async def _complete(self, source: str) -> None:
@@ -261,8 +263,8 @@ class Driver:
         await self._emit(RunCompleted(result=result))
 
     def _lacks_format(self) -> MassGenError:
-        why = next((d.fault for d in self._presentation.drafts if d.fault), "no answer has it")
+        why = next((d.fault for d in self._presentation.messages if d.fault), "no answer has it")
         error = UpstreamMalformed(f"the message is not what the request demands: {why}")
-        error.agent = next((d.agent for d in self._presentation.drafts if d.agent), None)
+        error.agent = next((d.agent for d in self._presentation.messages if d.agent), None)
         error.spent = True
         return error

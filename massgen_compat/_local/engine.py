@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from massgen_compat._agents.call_ids import presenter_of
 from massgen_compat._aio import only
 from massgen_compat._coordination import Rules
-from massgen_compat._local.calls import Equipment
+from massgen_compat._local.calls import AgentKit
 from massgen_compat._local.driver import Driver
 from massgen_compat._run.message import NamedTool
 from massgen_compat._run.request import RunRequest
@@ -111,7 +111,7 @@ class LocalEngine:
             run_id=run_id,
             rules=rules_of(team, policies, request, resumed_by=place),
             resumed=place is not None and len(team.agents) > 1,
-            equipment=Equipment(models, policies, costs),
+            kit=AgentKit(models, policies, costs),
             events=events,
             detail=detail,
         )

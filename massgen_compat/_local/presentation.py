@@ -17,7 +17,7 @@ Piece = MessageText | MessageRefusal | MessageToolCall
 
 
 @dataclass
-class Draft:
+class PendingMessage:
     """One message so far.
 
     ``reply`` is what the presenter said, once it is complete, and ``fault`` why that does not have
@@ -58,57 +58,59 @@ class Presentation:
         named = choice == "required" or isinstance(choice, NamedTool)
         self.demands_call = bool(request.tools) and named
         self._custom = {tool.name for tool in request.tools if tool.custom and not tool.as_function}
-        self.drafts: Sequence[Draft] = ()
+        self.messages: Sequence[PendingMessage] = ()
         self.restart()
 
     def restart(self) -> None:
         """Forget what another presenter wrote; nobody has seen it."""
-        self.drafts = tuple(Draft(choice) for choice in range(self._request.choices))
+        self.messages = tuple(PendingMessage(choice) for choice in range(self._request.choices))
 
-    def hear(self, agent: str, draft: Draft, piece: TurnPiece) -> tuple[Piece, ...] | None:
+    def hear(
+        self, agent: str, message: PendingMessage, piece: TurnPiece
+    ) -> tuple[Piece, ...] | None:
         """The pieces of a message that can be told now; ``None`` for what is no part of it.
 
         Where a format was asked for, nothing is told before the message was checked; where a call
         was, no text before the call begins.
         """
-        draft.agent = agent
-        told = self._piece(agent, draft, piece)
+        message.agent = agent
+        told = self._piece(agent, message, piece)
         if told is None:
             return None
-        draft.calling = draft.calling or isinstance(told, MessageToolCall)
-        if self._request.format is not None or (self.demands_call and not draft.calling):
-            draft.held.append(told)
+        message.calling = message.calling or isinstance(told, MessageToolCall)
+        if self._request.format is not None or (self.demands_call and not message.calling):
+            message.held.append(told)
             return ()
-        if not draft.held:
+        if not message.held:
             return (told,)
-        ready, draft.held = (*draft.held, told), []
+        ready, message.held = (*message.held, told), []
         return ready
 
-    def _piece(self, agent: str, draft: Draft, piece: TurnPiece) -> Piece | None:
+    def _piece(self, agent: str, message: PendingMessage, piece: TurnPiece) -> Piece | None:
         match piece:
             case TextPiece():
                 if not piece.text:
                     return None
-                draft.text.append(piece.text)
-                return MessageText(text=piece.text, choice=draft.choice, logprobs=piece.logprobs)
+                message.text.append(piece.text)
+                return MessageText(text=piece.text, choice=message.choice, logprobs=piece.logprobs)
             case RefusalPiece(text) if text:
-                return MessageRefusal(text=text, choice=draft.choice)
+                return MessageRefusal(text=text, choice=message.choice)
             case CallPiece() if piece.index < self._most_calls:
-                return self._call(agent, draft, piece)
+                return self._call(agent, message, piece)
             case _:
                 return None
 
-    def _call(self, agent: str, draft: Draft, piece: CallPiece) -> MessageToolCall:
-        if piece.index not in draft.ids:
-            draft.ids[piece.index] = call_id(self._places[agent], self._suffix())
-            draft.names[piece.index] = piece.name or ""
+    def _call(self, agent: str, message: PendingMessage, piece: CallPiece) -> MessageToolCall:
+        if piece.index not in message.ids:
+            message.ids[piece.index] = call_id(self._places[agent], self._suffix())
+            message.names[piece.index] = piece.name or ""
         return MessageToolCall(
-            choice=draft.choice,
+            choice=message.choice,
             index=piece.index,
             arguments=piece.arguments,
-            id=None if piece.id is None else draft.ids[piece.index],
+            id=None if piece.id is None else message.ids[piece.index],
             name=piece.name,
-            custom=draft.names[piece.index] in self._custom,
+            custom=message.names[piece.index] in self._custom,
         )
 
     def is_empty(self, reply: Reply) -> bool:
@@ -134,32 +136,36 @@ class Presentation:
         wanted = f"the tool {choice.name!r}" if isinstance(choice, NamedTool) else "a tool"
         return f"it calls no tool, but {wanted} has to be called"
 
-    def finish(self, draft: Draft, reply: Reply, text: str | None, fault: str | None) -> None:
+    def finish(
+        self, message: PendingMessage, reply: Reply, text: str | None, fault: str | None
+    ) -> None:
         """The presenter's reply is complete; ``text`` is what was checked of it."""
-        draft.reply, draft.fault = reply, fault
+        message.reply, message.fault = reply, fault
         if text is not None and text != reply.text:
-            draft.reply = replace(reply, text=text)
-            draft.held = [MessageText(text=text, choice=draft.choice)]
+            message.reply = replace(reply, text=text)
+            message.held = [MessageText(text=text, choice=message.choice)]
 
-    def rewrite(self, draft: Draft) -> None:
+    def rewrite(self, message: PendingMessage) -> None:
         """The message will be written again."""
-        draft.text, draft.held, draft.calling = [], [], False
-        draft.ids, draft.names = {}, {}
+        message.text, message.held, message.calling = [], [], False
+        message.ids, message.names = {}, {}
 
     def cut(self) -> tuple[FinalMessage, ...]:
         """The messages as far as they were written when time ran out."""
         return tuple(
-            FinalMessage(content="".join(draft.text), finish_reason="length")
-            for draft in self.drafts
+            FinalMessage(content="".join(message.text), finish_reason="length")
+            for message in self.messages
         )
 
     def whole(self) -> tuple[FinalMessage, ...]:
         """The messages that the presenter's replies are."""
         return tuple(
-            self._message(draft, draft.reply) for draft in self.drafts if draft.reply is not None
+            self._message(message, message.reply)
+            for message in self.messages
+            if message.reply is not None
         )
 
-    def _message(self, draft: Draft, reply: Reply) -> FinalMessage:
+    def _message(self, message: PendingMessage, reply: Reply) -> FinalMessage:
         calls = self._calls(reply)
         finish = reply.finish_reason
         if finish == "tool_calls" and (
@@ -171,7 +177,7 @@ class Presentation:
             content=reply.text or None,
             refusal=reply.refusal,
             tool_calls=tuple(
-                replace(call, id=draft.ids.get(index, call.id), custom=call.name in self._custom)
+                replace(call, id=message.ids.get(index, call.id), custom=call.name in self._custom)
                 for index, call in enumerate(calls)
             ),
             finish_reason=finish,

@@ -12,7 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from massgen_compat._agents.prompts import repair_messages
 from massgen_compat._coordination import Began, Failed, Malformed, Presented, Signal
-from massgen_compat._local.presentation import Draft, Presentation
+from massgen_compat._local.presentation import PendingMessage, Presentation
 from massgen_compat._run.message import OutputFormat
 from massgen_compat._run.output_format import fault
 from massgen_compat._run.request import RunRequest
@@ -31,7 +31,7 @@ HELD_PIECES: Final = 4096
 class Presenter:
     """Writes the final messages of a run.
 
-    ``listen`` makes a model call and gives its pieces to a function, ``aside`` tells what is no
+    ``make_call`` makes a model call and gives its pieces to a function, ``beside`` tells what is no
     part of a message, ``emit`` tells events, ``signal`` tells the coordination.
     """
 
@@ -40,8 +40,8 @@ class Presenter:
         request: RunRequest,
         presentation: Presentation,
         *,
-        listen: Listen,
-        aside: Callable[[TurnRequest, TurnPiece], Awaitable[None]],
+        make_call: Listen,
+        beside: Callable[[TurnRequest, TurnPiece], Awaitable[None]],
         emit: Callable[[RunEvent], Awaitable[None]],
         signal: Callable[[Signal], Awaitable[None]],
     ) -> None:
@@ -49,15 +49,15 @@ class Presenter:
         self._released: anyio.Event | None = None
         self._request = request
         self._presentation = presentation
-        self._listen = listen
-        self._aside = aside
+        self._make_call = make_call
+        self._beside = beside
         self._emit = emit
         self._signal = signal
 
     @property
     def replies(self) -> Sequence[Reply]:
         """The replies that the messages were made of."""
-        return [draft.reply for draft in self._presentation.drafts if draft.reply]
+        return [message.reply for message in self._presentation.messages if message.reply]
 
     def hold(self) -> None:
         """Tell nothing of what is written from now on before it is released."""
@@ -111,30 +111,30 @@ class Presenter:
 
     async def _write_all(self, request: TurnRequest, tell: Tell) -> MassGenError | None:
         failures: list[MassGenError] = []
-        pending = [draft for draft in self._presentation.drafts if draft.pending]
+        pending = [message for message in self._presentation.messages if message.pending]
         if len(pending) == 1:
             await self._write(request, pending[0], tell, failures)
         else:
             async with anyio.create_task_group() as tasks:
-                for draft in pending:
+                for message in pending:
                     tasks.start_soon(
-                        self._write, request, draft, tell, failures, tasks.cancel_scope
+                        self._write, request, message, tell, failures, tasks.cancel_scope
                     )
         if failures:
             return failures[0]
-        for draft in () if self._faulty() else self._presentation.drafts:
-            for piece in draft.held:
+        for message in () if self._faulty() else self._presentation.messages:
+            for piece in message.held:
                 await tell(piece)
         return None
 
     def _faulty(self) -> int:
         """How many messages lack what was asked for."""
-        return sum(draft.pending for draft in self._presentation.drafts)
+        return sum(message.pending for message in self._presentation.messages)
 
     async def _write(
         self,
         request: TurnRequest,
-        draft: Draft,
+        message: PendingMessage,
         tell: Tell,
         failures: list[MassGenError],
         others: anyio.CancelScope | None = None,
@@ -143,19 +143,19 @@ class Presenter:
 
         async def hear(pieces: Sequence[TurnPiece]) -> None:
             for piece in pieces:
-                told = self._presentation.hear(request.agent, draft, piece)
+                told = self._presentation.hear(request.agent, message, piece)
                 if told is None:
-                    await self._aside(request, piece)
+                    await self._beside(request, piece)
                 for each in told or ():
                     await tell(each)
 
-        if draft.reply is not None and draft.fault is not None:
+        if message.reply is not None and message.fault is not None:
             calls = self._presentation.demands_call
-            messages = repair_messages(request.messages, draft.reply, draft.fault, calls=calls)
+            messages = repair_messages(request.messages, message.reply, message.fault, calls=calls)
             request = replace(request, messages=messages)
-            self._presentation.rewrite(draft)
+            self._presentation.rewrite(message)
         try:
-            reply = await self._listen(request, hear)
+            reply = await self._make_call(request, hear)
             if self._presentation.is_empty(reply):
                 raise UpstreamMalformed("the model wrote an empty message")
         except MassGenError as error:
@@ -165,7 +165,7 @@ class Presenter:
             return
         text = self._presentation.text_to_check(reply)
         problem = self._presentation.lacks_call(reply) or await self._fault(text)
-        self._presentation.finish(draft, reply, text, problem)
+        self._presentation.finish(message, reply, text, problem)
 
     async def _tell(self, request: TurnRequest, piece: RunEvent) -> None:
         if not self.began:  # from now on nobody else can present

@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from massgen_compat._massgen.chunks import Standing
+from massgen_compat._massgen.chunks import AgentStatus
 from massgen_compat._massgen.translate import Translator
 from massgen_compat._run.request import RunRequest
 from massgen_compat._run.team import TeamSettings
@@ -27,7 +27,7 @@ class OpenCall(Protocol):
 
 
 @dataclass(slots=True)
-class Run:
+class MassGenRun:
     """What the calls of one run share."""
 
     request: RunRequest
@@ -39,7 +39,7 @@ class Run:
     clock: Clock
     emit: Callable[[RunEvent], Awaitable[None]]
     limit: Callable[[str], None]
-    standing: Callable[[], Standing]
+    status: Callable[[], AgentStatus]
     open: set[OpenCall] = field(default_factory=set[OpenCall])
     failures: list[MassGenError] = field(default_factory=list[MassGenError])
     left: dict[str, MassGenError] = field(default_factory=dict[str, MassGenError])

@@ -20,7 +20,7 @@ _ANSWERS: Final = "<CURRENT ANSWERS from the agents>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class CallPurpose:
     """A model call: its phase, the labels of the answers it shows, the workflow tools it offers.
 
     ``coordinates`` is false for calls that MassGen makes for itself (summaries, personas).
@@ -32,7 +32,7 @@ class Situation:
     coordinates: bool
 
 
-def read_situation(api: Api, body: Json, *, presents: bool, answered: Collection[str]) -> Situation:
+def read_purpose(api: Api, body: Json, *, presents: bool, answered: Collection[str]) -> CallPurpose:
     """Read a request body. ``answered`` are the labels of agents that have an answer: what an
     answer itself quotes cannot pose as another one."""
     offered = frozenset(tool_name(tool) for tool in sequence(body.get("tools"))) & set(DECISIONS)
@@ -41,7 +41,7 @@ def read_situation(api: Api, body: Json, *, presents: bool, answered: Collection
         phase = Phase.PRESENT
     else:
         phase = Phase.EVALUATE if shown or offered == frozenset({"vote"}) else Phase.DRAFT
-    return Situation(
+    return CallPurpose(
         phase=phase, shown=shown, offered=offered, coordinates=bool(offered) and not presents
     )
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import anyio
 
 from massgen_compat._aio import Channel
-from massgen_compat._massgen.accounts import Run
-from massgen_compat._massgen.call_purpose import Situation, read_situation
+from massgen_compat._massgen.accounts import MassGenRun
+from massgen_compat._massgen.call_purpose import CallPurpose, read_purpose
 from massgen_compat._massgen.exchange import Call
 from massgen_compat._massgen.payloads import Fields
 from massgen_compat._massgen.review import Review
@@ -69,7 +69,9 @@ class Payload(AsyncIterator[Fields]):
 class AgentCalls:
     """The model calls of one agent."""
 
-    def __init__(self, run: Run, agent: Agent, model: OpenAIModelClient, policy: Policy) -> None:
+    def __init__(
+        self, run: MassGenRun, agent: Agent, model: OpenAIModelClient, policy: Policy
+    ) -> None:
         self._run = run
         self._agent = agent
         self._model = model
@@ -84,15 +86,15 @@ class AgentCalls:
         run, name = self._run, self._agent.id
         if name in run.left:
             raise run.left[name]
-        situation = self._situation(api, body)
+        purpose = self._situation(api, body)
         review = Review(
-            api=api, policy=self._policy, situation=situation, own=run.translator.label(name)
+            api=api, policy=self._policy, purpose=purpose, own=run.translator.label(name)
         )
         sent = await self._shaped(
-            api, review.prepared(body) if review.holds else dict(body), situation
+            api, review.prepared(body) if review.holds else dict(body), purpose
         )
         passed = Channel[Json | MassGenError](BUFFER)
-        call = Call(run, self._agent, self._model, api, situation, review, passed)
+        call = Call(run, self._agent, self._model, api, purpose, review, passed)
         opened = anyio.Event()
         run.tasks.start_soon(call.make, sent, opened)
         await opened.wait()
@@ -100,16 +102,16 @@ class AgentCalls:
             raise call.error
         return Payload(passed, call)
 
-    def _situation(self, api: Api, body: Json) -> Situation:
+    def _situation(self, api: Api, body: Json) -> CallPurpose:
         translator, name = self._run.translator, self._agent.id
-        standing = self._run.standing()
-        answered = {translator.label(p.agent) for p in standing.places if p.answer is not None}
-        return read_situation(api, body, presents=standing.selected == name, answered=answered)
+        status = self._run.status()
+        answered = {translator.label(p.agent) for p in status.places if p.answer is not None}
+        return read_purpose(api, body, presents=status.selected == name, answered=answered)
 
-    async def _shaped(self, api: Api, body: dict[str, Any], situation: Situation) -> dict[str, Any]:
+    async def _shaped(self, api: Api, body: dict[str, Any], purpose: CallPurpose) -> dict[str, Any]:
         """With the parameters of the request, and what the policy changes; MassGen's own win."""
         asked = dict(self._run.request.agent_params)
-        if situation.phase is Phase.PRESENT:
+        if purpose.phase is Phase.PRESENT:
             asked |= self._run.request.presenter_params
         written = (
             responses_params(asked, self._agent.params)

@@ -39,7 +39,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class AgentStatus:
     """How all agents stand, in the team's order, and who was selected to present."""
 
     places: tuple[Place, ...]
@@ -102,9 +102,9 @@ def _calls(raw: Sequence[object]) -> Iterator[ToolCall]:
         )
 
 
-def read_standing(states: Mapping[str, Any], order: Sequence[str], selected: object) -> Standing:
+def read_status(states: Mapping[str, Any], order: Sequence[str], selected: object) -> AgentStatus:
     """Read MassGen's own states of the agents (``AgentState`` objects, or mappings)."""
-    return Standing(
+    return AgentStatus(
         places=tuple(_place(agent, states[agent]) for agent in order if agent in states),
         selected=selected if isinstance(selected, str) else None,
     )

@@ -10,8 +10,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from massgen_compat._agents.call_ids import call_id
-from massgen_compat._massgen.calls import AgentCalls, Client, Run
-from massgen_compat._massgen.chunks import Standing, read_chunk
+from massgen_compat._massgen.calls import AgentCalls, Client, MassGenRun
+from massgen_compat._massgen.chunks import AgentStatus, read_chunk
 from massgen_compat._massgen.config import environment, massgen_config
 from massgen_compat._massgen.fit import heard
 from massgen_compat._massgen.orchestration import Orchestration
@@ -48,7 +48,7 @@ logger = logging.getLogger("massgen_compat")
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
+class EngineKit:
     """What all runs of an engine work with."""
 
     package: Package
@@ -63,7 +63,7 @@ class Drive:
 
     def __init__(
         self,
-        equipment: Equipment,
+        kit: EngineKit,
         team: Team,
         request: RunRequest,
         *,
@@ -71,7 +71,7 @@ class Drive:
         events: Sink[RunEvent],
         detail: Detail,
     ) -> None:
-        self._equipment = equipment
+        self._kit = kit
         self._team = team
         self._request = request
         self._run_id = run_id
@@ -81,7 +81,7 @@ class Drive:
         self._limited: str | None = None
         self._orchestrated: Orchestration | None = None
         self._scope = anyio.CancelScope()
-        costs = {agent.id: equipment.cost_of(agent, team.settings) for agent in team.agents}
+        costs = {agent.id: kit.cost_of(agent, team.settings) for agent in team.agents}
         self._ledger = Ledger(team, costs)
         self._meter = Meter(team.settings.limits, costs)
         self._translator = Translator(
@@ -91,13 +91,13 @@ class Drive:
         )
 
     async def drive(self, tasks: TaskGroup) -> None:
-        """Run to the end: ``RunCompleted`` is the last event. Raises what it failed with.
+        """MassGenRun to the end: ``RunCompleted`` is the last event. Raises what it failed with.
 
         What goes on beside it are tasks of that group.
         """
         team = self._team
         await self._emit(RunStarted(run_id=self._run_id, team=team.name, agents=self._order))
-        run = Run(
+        run = MassGenRun(
             request=self._request,
             settings=team.settings,
             translator=self._translator,
@@ -107,7 +107,7 @@ class Drive:
             clock=Clock(team.settings.timeouts),
             emit=self._emit,
             limit=self._limit,
-            standing=self._standing,
+            status=self._status,
         )
         try:
             with run.clock.kept(tasks):
@@ -116,13 +116,13 @@ class Drive:
             error.spent = self._ledger.spent or _may_cost(error, asked=self._ledger.asked)
             raise
 
-    def _standing(self) -> Standing:
+    def _status(self) -> AgentStatus:
         """How the agents stand at this moment."""
         if self._orchestrated is None:
-            return self._translator.standing
-        return self._orchestrated.standing(self._order)
+            return self._translator.status
+        return self._orchestrated.status(self._order)
 
-    async def _execute(self, run: Run) -> None:
+    async def _execute(self, run: MassGenRun) -> None:
         orchestration = self._orchestration(run)
         try:
             self._orchestrated = orchestration
@@ -134,21 +134,21 @@ class Drive:
         finally:
             await orchestration.aclose()
 
-    def _orchestration(self, run: Run) -> Orchestration:
-        equipment, agents = self._equipment, {agent.id: agent for agent in self._team.agents}
+    def _orchestration(self, run: MassGenRun) -> Orchestration:
+        kit, agents = self._kit, {agent.id: agent for agent in self._team.agents}
 
         def client_of(name: str) -> Client | None:
             agent = agents[name]
             if not heard(agent):
                 return None
-            model, policy = equipment.connect(agent), equipment.policy_of(agent)
+            model, policy = kit.connect(agent), kit.policy_of(agent)
             return Client(AgentCalls(run, agent, model, policy))
 
         try:
             return Orchestration(
-                equipment.package,
-                massgen_config(self._team, self._request, equipment.policy_of),
-                environment=environment(self._team, equipment.env),
+                kit.package,
+                massgen_config(self._team, self._request, kit.policy_of),
+                environment=environment(self._team, kit.env),
                 client_of=client_of,
             )
         except MassGenError:
@@ -165,8 +165,8 @@ class Drive:
         try:
             with self._scope:
                 async for raw in chunks:
-                    standing = orchestration.standing(self._order)
-                    for event in self._translator.feed(read_chunk(raw), standing):
+                    status = orchestration.status(self._order)
+                    for event in self._translator.feed(read_chunk(raw), status):
                         await self._emit(event)
                     if self._translator.calls is not None:
                         break
@@ -176,7 +176,7 @@ class Drive:
             raise _failed(error) from error
         if self._scope.cancelled_caught:
             self._limited = self._limited or "deadline_seconds"
-        for event in self._translator.compare(orchestration.standing(self._order)):
+        for event in self._translator.compare(orchestration.status(self._order)):
             await self._emit(event)
 
     def _limit(self, name: str) -> None:
@@ -195,10 +195,10 @@ class Drive:
             self._ledger.called(agent.id)
             self._ledger.finished(agent.id, Reply(usage=usage))
 
-    async def _finish(self, run: Run) -> None:
+    async def _finish(self, run: MassGenRun) -> None:
         """The message that the run ends with. Raises where there is none."""
-        translator, standing = self._translator, self._translator.standing
-        selected = standing.selected
+        translator, status = self._translator, self._translator.status
+        selected = status.selected
         if translator.calls is not None and (calls := self._tools.called(translator.calls[1])):
             await self._complete(
                 run, translator.calls[0], await self._tell(*translator.calls, calls)
@@ -206,7 +206,7 @@ class Drive:
             return
         if self._limited is None and selected in run.left and translator.final.text:
             raise run.left[selected or ""]
-        if not translator.final.text and (ranked := standing.ranked()):
+        if not translator.final.text and (ranked := status.ranked()):
             winner = selected or ranked[0][0]
             if selected is None:
                 await self._emit(
@@ -214,7 +214,7 @@ class Drive:
                 )
             elif self._limited is not None:
                 await self._emit(RunLimited(limit=self._limited))
-            answer = standing.of(winner).answer or standing.of(ranked[0][0]).answer or ""
+            answer = status.of(winner).answer or status.of(ranked[0][0]).answer or ""
             await self._emit(MessageText(text=answer))
             run.replies.clear()
             await self._complete(run, winner, FinalMessage(content=answer), presenter=None)
@@ -248,9 +248,9 @@ class Drive:
         return FinalMessage(content=None, tool_calls=own, finish_reason="tool_calls")
 
     async def _complete(
-        self, run: Run, winner: str, message: FinalMessage, presenter: str | None = None
+        self, run: MassGenRun, winner: str, message: FinalMessage, presenter: str | None = None
     ) -> None:
-        standing, translator = self._translator.standing, self._translator
+        status, translator = self._translator.status, self._translator
         result = self._ledger.sum_up(
             run_id=self._run_id,
             messages=(message,),
@@ -264,12 +264,12 @@ class Drive:
                     content=place.answer,
                     number=place.answers,
                 )
-                for place in standing.places
+                for place in status.places
                 if place.answer is not None
             ),
             votes=tuple(
                 Vote(voter=place.agent, target=place.vote[0], reason=place.vote[1])
-                for place in standing.places
+                for place in status.places
                 if place.vote is not None
             ),
             limited_by=self._limited,

@@ -10,7 +10,7 @@ import anyio
 import sniffio
 
 from massgen_compat._aio import only
-from massgen_compat._massgen.drive import Drive, Equipment
+from massgen_compat._massgen.drive import Drive, EngineKit
 from massgen_compat._massgen.package import load
 from massgen_compat._run.request import RunRequest
 from massgen_compat._run.team import Agent, Team, TeamSettings
@@ -37,7 +37,7 @@ class MassGenEngine:
         *,
         env: Mapping[str, str],
     ) -> None:
-        self._equipment = Equipment(load(), connect, policy_of, cost_of, env)
+        self._kit = EngineKit(load(), connect, policy_of, cost_of, env)
 
     async def run(
         self,
@@ -54,7 +54,7 @@ class MassGenEngine:
                 "MassGen runs on asyncio only: serve this team from an asyncio event loop, or "
                 "without `engine: massgen`"
             )
-        drive = Drive(self._equipment, team, request, run_id=run_id, events=events, detail=detail)
+        drive = Drive(self._kit, team, request, run_id=run_id, events=events, detail=detail)
         try:
             async with anyio.create_task_group() as tasks:
                 await drive.drive(tasks)

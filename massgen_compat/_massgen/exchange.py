@@ -9,14 +9,14 @@ import anyio
 from pydantic_core import from_json, to_json
 
 from massgen_compat._aio import Channel
-from massgen_compat._massgen.accounts import Run
-from massgen_compat._massgen.call_purpose import Situation
+from massgen_compat._massgen.accounts import MassGenRun
+from massgen_compat._massgen.call_purpose import CallPurpose
 from massgen_compat._massgen.payloads import closing, is_text
 from massgen_compat._massgen.review import Again, Review
 from massgen_compat._run.message import Json, Message, text_message
 from massgen_compat._run.team import Agent, Api
 from massgen_compat._run.turn import HOP_HEADER, CallPiece, Phase, Reply, TextPiece, TurnRequest
-from massgen_compat._spending.meter import Call as Counted
+from massgen_compat._spending.meter import MeteredCall
 from massgen_compat._upstream import chat, responses
 from massgen_compat._upstream.client import OpenAIModelClient
 from massgen_compat._upstream.reader import Payloads
@@ -31,11 +31,11 @@ class Call:
 
     def __init__(
         self,
-        run: Run,
+        run: MassGenRun,
         agent: Agent,
         model: OpenAIModelClient,
         api: Api,
-        situation: Situation,
+        purpose: CallPurpose,
         review: Review,
         passed: Channel[Json | MassGenError],
     ) -> None:
@@ -46,10 +46,10 @@ class Call:
         self._agent = agent
         self._model = model
         self._api: Api = api
-        self._situation = situation
+        self._situation = purpose
         self._review = review
         self._passed = passed
-        self._round = run.standing().of(agent.id).round
+        self._round = run.status().of(agent.id).round
         self._names: dict[int, str] = {}
 
     async def make(self, body: dict[str, Any], opened: anyio.Event) -> None:
@@ -147,11 +147,13 @@ class Call:
         return (text_message("user", to_json(said, fallback=str).decode()),)
 
     async def _hear(
-        self, turn: TurnRequest, body: dict[str, Any], opened: anyio.Event, counted: Counted
+        self, turn: TurnRequest, body: dict[str, Any], opened: anyio.Event, counted: MeteredCall
     ) -> Reply:
         run = self._run
         payloads = Payloads()
-        parser = responses.Parser() if self._api == "responses" else chat.Parser()
+        parser = (
+            responses.ResponsesReplyParser() if self._api == "responses" else chat.ChatReplyParser()
+        )
         with run.clock.over(run.settings.timeouts) as patience:
             async with self._model.exchange(turn, body) as chunks:
                 opened.set()
@@ -166,7 +168,10 @@ class Call:
         return parser.finish()
 
     async def _payload(
-        self, raw: bytes, parser: "chat.Parser | responses.Parser", counted: Counted
+        self,
+        raw: bytes,
+        parser: "chat.ChatReplyParser | responses.ResponsesReplyParser",
+        counted: MeteredCall,
     ) -> None:
         if raw.strip() == b"[DONE]":
             return
@@ -189,7 +194,7 @@ class Call:
         alone does, since MassGen may not have taken the answer of another that has just ended; it
         begins no further one."""
         drafting = self._situation.phase is not Phase.PRESENT
-        if drafting and not self._run.standing().ranked():
+        if drafting and not self._run.status().ranked():
             raise LimitExceeded(limit)
         self._run.limit(limit)
 

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 import anyio
 import anyio.to_thread
 
-from massgen_compat._massgen.chunks import Standing, read_standing
+from massgen_compat._massgen.chunks import AgentStatus, read_status
 from massgen_compat._massgen.package import Package, keys
 from massgen_compat._run.message import Json
 from massgen_compat._upstream.tolerant import mapping
@@ -100,20 +100,20 @@ class Orchestration:
             self._package.current_session.reset(self._token)
 
     def chunks(self, task: str, tools: Sequence[Json]) -> AsyncIterator[object]:
-        """Run the task; MassGen's own chunks."""
+        """MassGenRun the task; MassGen's own chunks."""
         messages = [{"role": "user", "content": task}]
         chunks: AsyncIterator[object] = self._orchestrator.chat(messages, tools=list(tools) or None)
         self._chunks = chunks
         return chunks
 
-    def standing(self, order: Sequence[str]) -> Standing:
+    def status(self, order: Sequence[str]) -> AgentStatus:
         """How the agents stand now."""
         states = self._orchestrator.agent_states
-        return read_standing(states, order, self._orchestrator._selected_agent)  # noqa: SLF001
+        return read_status(states, order, self._orchestrator._selected_agent)  # noqa: SLF001
 
     def states(self, order: Sequence[str]) -> dict[str, Any]:
         """The same as plain data, for recordings."""
-        return asdict(self.standing(order))
+        return asdict(self.status(order))
 
     def spent(self, agent: str) -> tuple[int, int]:
         """The tokens that an agent's backend has read and written, as MassGen counts them."""

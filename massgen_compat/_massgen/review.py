@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from massgen_compat._agents.decisions import NOT_OFFERED, WRITE_DRAFT
 from massgen_compat._agents.prompts import EVALUATIONS, SELF_EVALUATION
-from massgen_compat._massgen.call_purpose import DECISIONS, Situation, said_to, tool_name
+from massgen_compat._massgen.call_purpose import DECISIONS, CallPurpose, said_to, tool_name
 from massgen_compat._run.message import Json, ToolCall
 from massgen_compat._run.team import Api
 from massgen_compat._run.turn import Phase, Reply
@@ -55,30 +55,30 @@ class Review:
 
     api: Api
     policy: Policy
-    situation: Situation
+    purpose: CallPurpose
     own: str
     objections: int = 0
 
     @property
     def holds(self) -> bool:
         """Whether the policy has a say in this call; otherwise everything passes as it is."""
-        if not self.situation.coordinates:
+        if not self.purpose.coordinates:
             return False
-        if self.situation.phase is Phase.DRAFT:
+        if self.purpose.phase is Phase.DRAFT:
             return self.policy.draft_as_message
         return self.policy.evaluations or self.policy.review is not None
 
     @property
     def _judged(self) -> tuple[str, ...]:
         """The labels to evaluate: those of the peers, or the agent's own alone."""
-        shown = self.situation.shown
+        shown = self.purpose.shown
         return tuple(label for label in shown if label != self.own) or shown
 
     def prepared(self, body: Json) -> dict[str, Any]:
         """The request as the policy wants it."""
         sent = dict(body)
         tools = sequence(sent.get("tools"))
-        if self.situation.phase is Phase.DRAFT:
+        if self.purpose.phase is Phase.DRAFT:
             sent["tools"] = [tool for tool in tools if tool_name(tool) not in DECISIONS]
             if not sent["tools"]:
                 del sent["tools"]
@@ -117,7 +117,7 @@ class Review:
         work = tuple(call for call in reply.tool_calls if call.name not in DECISIONS)
         if work:  # it runs first; what was decided beside it was decided without it
             return Pass(calls=work)
-        draft = self.situation.phase is Phase.DRAFT
+        draft = self.purpose.phase is Phase.DRAFT
         problem = self._draft_problem(reply) if draft else self._decision_problem(reply)
         if problem is None:
             return Pass(calls=(_submitted(reply),) if draft else _bare(reply.tool_calls))

@@ -1,6 +1,6 @@
 """What MassGen yields, as events of a run: a state machine over its chunks. Pure.
 
-Facts come from how the agents stand (``Standing``), because MassGen tells answers, votes and the
+Facts come from how the agents stand (``AgentStatus``), because MassGen tells answers, votes and the
 winner only in sentences for people; words come from the chunks. Both of MassGen's trace modes are
 understood: in ``legacy`` an agent's text, its traces and the final message are all ``content``, in
 ``strict`` only the final message is.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final as Constant
 
-from massgen_compat._massgen.chunks import Chunk, Place, Standing
+from massgen_compat._massgen.chunks import AgentStatus, Chunk, Place
 from massgen_compat._massgen.final_message import Final, partial_content
 from massgen_compat._run.message import ToolCall
 from massgen_compat.events import (
@@ -74,11 +74,11 @@ class Translator:
         self._watched = watched
         self._heard = frozenset(heard)
         self._labels = {agent: f"agent{n}" for n, agent in enumerate(sorted(agents), start=1)}
-        self._last = Standing(places=tuple(Place(agent=agent) for agent in agents))
+        self._last = AgentStatus(places=tuple(Place(agent=agent) for agent in agents))
         self._presenting = False
 
     @property
-    def standing(self) -> Standing:
+    def status(self) -> AgentStatus:
         """How the agents stood at the last chunk."""
         return self._last
 
@@ -86,9 +86,9 @@ class Translator:
         """The label that an agent's peers know it by: its place in the sorted ids."""
         return self._labels[agent]
 
-    def feed(self, chunk: Chunk, standing: Standing) -> Iterator[RunEvent]:
-        """The events of one chunk; ``standing`` is how the agents stand now."""
-        yield from self.compare(standing)
+    def feed(self, chunk: Chunk, status: AgentStatus) -> Iterator[RunEvent]:
+        """The events of one chunk; ``status`` is how the agents stand now."""
+        yield from self.compare(status)
         match chunk.type:
             case "content" | "coordination":
                 yield from self._text(chunk)
@@ -102,15 +102,15 @@ class Translator:
                 yield from self._tool(chunk)
             case "error":
                 self.error = chunk.error or chunk.text or self.error
-            case _:  # progress for MassGen's terminal, or what the standing shows
+            case _:  # progress for MassGen's terminal, or what the status shows
                 pass
 
-    def compare(self, standing: Standing) -> Iterator[RunEvent]:
-        """What happened since the last standing."""
-        before, self._last = self._last, standing
-        if before == standing:
+    def compare(self, status: AgentStatus) -> Iterator[RunEvent]:
+        """What happened since the last status."""
+        before, self._last = self._last, status
+        if before == status:
             return
-        pairs = list(zip(before.places, standing.places, strict=True))
+        pairs = list(zip(before.places, status.places, strict=True))
         for old, new in pairs if before.selected is None else ():  # later ones are the message
             if new.answer is not None and (new.answer, new.answers) != (old.answer, old.answers):
                 yield self._answered(new, round=old.round)
@@ -121,8 +121,8 @@ class Translator:
                 yield self._voted(new)
             if new.killed and not old.killed:
                 yield AgentLeft(agent=new.agent, round=new.round, reason="gave no usable answer")
-        if standing.selected is not None and before.selected is None:
-            yield WinnerChosen(winner=standing.selected, votes=standing.ranked(), limited_by=None)
+        if status.selected is not None and before.selected is None:
+            yield WinnerChosen(winner=status.selected, votes=status.ranked(), limited_by=None)
 
     def _answered(self, place: Place, *, round: int) -> Answered:  # noqa: A002 - the event's word
         """``round`` is the one that the answer ended: MassGen may have opened the next."""

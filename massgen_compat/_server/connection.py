@@ -12,7 +12,7 @@ Receive: TypeAlias = Callable[[], Awaitable[_Message]]
 Send: TypeAlias = Callable[[_Message], Awaitable[None]]
 
 
-class Pipe:
+class ClientConnection:
     """The way to one client. One task writes to it; another one watches, and wakes seldom.
 
     A client that takes nothing of a write for ``write_seconds`` counts as gone. ``beat`` may be set

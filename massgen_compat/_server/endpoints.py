@@ -10,8 +10,8 @@ from starlette.responses import Response
 from massgen_compat._agents.inputs import team_inputs
 from massgen_compat._client.massgen import MassGen
 from massgen_compat._server.replies import json_error, json_reply
-from massgen_compat._server.requests import BodyLimits, Intake, read_body
-from massgen_compat._server.response import Patience, RunResponse
+from massgen_compat._server.requests import BodyLimits, RequestReader, read_body
+from massgen_compat._server.response import ClientTimeouts, RunResponse
 from massgen_compat._server.runs import Runs
 from massgen_compat.protocol import models
 from massgen_compat.protocol.errors import ErrorReply
@@ -26,7 +26,7 @@ class _Told(TypedDict):
     policy: models.PolicyName
 
 
-class Service:
+class Endpoints:
     """The endpoints."""
 
     def __init__(
@@ -34,16 +34,16 @@ class Service:
         massgen: MassGen,
         runs: Runs,
         limits: BodyLimits,
-        patience: Patience,
+        timeouts: ClientTimeouts,
         *,
         secured: bool,
     ) -> None:
         self._massgen = massgen
         self._runs = runs
-        self._intake = Intake(massgen)
+        self._reader = RequestReader(massgen)
         self._secured = secured
         self._limits = limits
-        self._patience = patience
+        self._timeouts = timeouts
         self._told: _Told = {
             "created": int(time.time()),
             "inputs": team_inputs,
@@ -55,13 +55,13 @@ class Service:
         raw = await read_body(request.stream(), self._limits)
         if isinstance(raw, ErrorReply):
             return json_error(raw)
-        admitted, identity = await self._intake.read(raw, request.headers, self._client(request))
+        admitted, identity = await self._reader.read(raw, request.headers, self._client(request))
         headers = {"openai-version": "2020-10-01"}
         if admitted.background:
             headers["x-massgen-background"] = admitted.background
         if admitted.ignored:
             headers["x-massgen-ignored-params"] = ",".join(admitted.ignored)
-        return RunResponse(self._runs, admitted, identity, headers, self._patience)
+        return RunResponse(self._runs, admitted, identity, headers, self._timeouts)
 
     def _client(self, request: Request) -> bytes:
         """Who asks: the key, or where none is needed also the address."""

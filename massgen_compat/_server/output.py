@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Final, Self
 
-from massgen_compat._aio import Bell
+from massgen_compat._aio import Notifier
 from massgen_compat.protocol.answer import WireEvent
 
 AHEAD: Final = 64
@@ -31,7 +31,7 @@ class Output:
         self._size = 0
         self._readers: set[Reader] = set()
         self._closed = False
-        self._changed = Bell()
+        self._changed = Notifier()
 
     @property
     def readers(self) -> int:
@@ -58,7 +58,7 @@ class Output:
             await self._changed.wait()
         self._events.append(event)
         self._size += len(event.data)
-        self._changed.ring()
+        self._changed.notify()
 
     def widen(self) -> None:
         """Wait for no reader any more: there is little left to say."""
@@ -92,7 +92,7 @@ class Output:
 
     def stir(self) -> None:
         """Wake who waits for a change."""
-        self._changed.ring()
+        self._changed.notify()
 
     def _has_room(self) -> bool:
         end = self._dropped + len(self._events)

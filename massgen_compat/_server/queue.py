@@ -3,11 +3,11 @@
 from collections.abc import Hashable
 from typing import Generic, Literal, TypeAlias, TypeVar
 
-Run = TypeVar("Run", bound=Hashable)
+RunT = TypeVar("RunT", bound=Hashable)
 Arrival: TypeAlias = Literal["runs", "waits", "refused"]
 
 
-class Places(Generic[Run]):
+class RunQueue(Generic[RunT]):
     """The places of runs, given in the order of arrival.
 
     Nobody waits while a place is free, and nobody overtakes.
@@ -16,20 +16,20 @@ class Places(Generic[Run]):
     def __init__(self, max_runs: int, max_queue: int) -> None:
         self._max_runs = max_runs
         self._max_queue = max_queue
-        self._running: set[Run] = set()
-        self._waiting: dict[Run, None] = {}
+        self._running: set[RunT] = set()
+        self._waiting: dict[RunT, None] = {}
 
     @property
-    def running(self) -> frozenset[Run]:
+    def running(self) -> frozenset[RunT]:
         """Those that have a place."""
         return frozenset(self._running)
 
     @property
-    def waiting(self) -> tuple[Run, ...]:
+    def waiting(self) -> tuple[RunT, ...]:
         """Those in the queue, the next one first."""
         return tuple(self._waiting)
 
-    def arrive(self, run: Run) -> Arrival:
+    def arrive(self, run: RunT) -> Arrival:
         """Take a place, or one in the queue, or none."""
         if len(self._running) < self._max_runs:
             self._running.add(run)
@@ -39,7 +39,7 @@ class Places(Generic[Run]):
             return "waits"
         return "refused"
 
-    def leave(self, run: Run) -> Run | None:
+    def leave(self, run: RunT) -> RunT | None:
         """Give up the place, here or in the queue; returns who has a place because of that."""
         if run in self._waiting:
             del self._waiting[run]

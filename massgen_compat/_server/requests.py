@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import anyio
 
 from massgen_compat._admission.catalogue import Admitted
-from massgen_compat._aio import aside
+from massgen_compat._aio import in_thread
 from massgen_compat._client.massgen import MassGen
 from massgen_compat._run.turn import HOP_HEADER
 from massgen_compat._server.retries import Identity, identify
@@ -34,7 +34,7 @@ _SCHEMAS: Final = ("response_format", "text")
 """Parameters with a schema: to check it costs half a millisecond for each of its parts."""
 
 
-class Intake:
+class RequestReader:
     """Reads requests for the teams of ``massgen``."""
 
     def __init__(self, massgen: MassGen) -> None:
@@ -65,7 +65,7 @@ class Intake:
             payload = body.decode(raw)
             if not any(name in payload for name in _SCHEMAS):
                 return understood(payload)
-        return await aside(lambda: understood(body.decode(raw)))
+        return await in_thread(lambda: understood(body.decode(raw)))
 
 
 def hops_of(given: str | None) -> int:
@@ -155,8 +155,8 @@ def before_client_leaves(
     waits = [seconds for name in HEADERS if (seconds := _seconds(headers.get(name, "")))]
     if request.stream or not waits:
         return request
-    patience = min(waits)
-    deadline = patience - min(_MARGIN, patience / 10)
+    timeouts = min(waits)
+    deadline = timeouts - min(_MARGIN, timeouts / 10)
     narrowing = request.run.narrowing
     if narrowing.deadline_seconds is not None:
         deadline = min(deadline, narrowing.deadline_seconds)

@@ -9,17 +9,17 @@ from starlette.types import Receive, Scope, Send
 
 from massgen_compat._admission.catalogue import Admitted
 from massgen_compat._server.access import REQUEST_ID
-from massgen_compat._server.connection import Pipe
+from massgen_compat._server.connection import ClientConnection
 from massgen_compat._server.replies import json_error
 from massgen_compat._server.retries import Failure, Identity
-from massgen_compat._server.runs import Runs, Seat
+from massgen_compat._server.runs import Runs, Subscription
 from massgen_compat.errors import MassGenError
 from massgen_compat.protocol import errors, sse
 from massgen_compat.protocol.answer import WireEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ClientTimeouts:
     """How long a client hears nothing, and how long it may read nothing."""
 
     heartbeat_seconds: float
@@ -38,60 +38,62 @@ class RunResponse(Response):
         admitted: Admitted,
         identity: Identity,
         headers: Mapping[str, str],
-        patience: Patience,
+        timeouts: ClientTimeouts,
     ) -> None:
         super().__init__()
         self._runs = runs
         self._admitted = admitted
         self._identity = identity
         self._extra = dict(headers)
-        self._patience = patience
+        self._timeouts = timeouts
         self._began = time.perf_counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take a seat at the run, and pass on what it says."""
-        pipe = Pipe(
+        """Take a subscription at the run, and pass on what it says."""
+        connection = ClientConnection(
             receive,
             send,
-            write_seconds=self._patience.write_seconds,
-            beat_seconds=self._patience.heartbeat_seconds,
+            write_seconds=self._timeouts.write_seconds,
+            beat_seconds=self._timeouts.heartbeat_seconds,
         )
         failure = self._runs.recall(self._identity)
         if failure is not None:
-            await self._refuse(pipe, failure)
+            await self._refuse(connection, failure)
             return
         request_id: str = scope[REQUEST_ID]
         try:
-            async with self._runs.seat(self._admitted, self._identity, request_id) as seat:
-                await pipe.while_connected(self._answer, pipe, seat)
+            async with self._runs.subscription(
+                self._admitted, self._identity, request_id
+            ) as subscription:
+                await connection.while_connected(self._answer, connection, subscription)
         except MassGenError as error:
             await json_error(errors.render_error(error))(scope, receive, send)
 
-    async def _refuse(self, pipe: Pipe, failure: Failure) -> None:
+    async def _refuse(self, connection: ClientConnection, failure: Failure) -> None:
         """The same error as a moment ago, in the form in which it came."""
         if not self._admitted.stream:
-            await _send(pipe, json_error(failure.reply))
+            await _send(connection, json_error(failure.reply))
             return
-        await self._start(pipe)
-        await pipe.write(sse.frames(failure.events), more=False)
+        await self._start(connection)
+        await connection.write(sse.frames(failure.events), more=False)
 
-    async def _answer(self, pipe: Pipe, seat: Seat) -> None:
-        events = await seat.reader.read()
-        failure = seat.run.failure
+    async def _answer(self, connection: ClientConnection, subscription: Subscription) -> None:
+        events = await subscription.reader.read()
+        failure = subscription.run.failure
         if not events:
             if failure is not None:
                 failure = failure.final() if self._identity.retry else failure
-                await _send(pipe, json_error(failure.reply))
+                await _send(connection, json_error(failure.reply))
         elif not self._admitted.stream:
             headers = {**self._extra, "openai-processing-ms": _milliseconds_since(self._began)}
             body = b"".join(event.data for event in events)
             reply = Response(body, headers=headers, media_type="application/json")
-            await _send(pipe, reply)
+            await _send(connection, reply)
         else:
-            await self._start(pipe)
-            await self._follow(pipe, seat, events)
+            await self._start(connection)
+            await self._follow(connection, subscription, events)
 
-    async def _start(self, pipe: Pipe) -> None:
+    async def _start(self, connection: ClientConnection) -> None:
         """The headers of a stream, the moment that its first event is there."""
         headers = {
             **self._extra,
@@ -100,24 +102,26 @@ class RunResponse(Response):
             "cache-control": "no-cache",
             "x-accel-buffering": "no",
         }
-        await pipe.start(
+        await connection.start(
             200, [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         )
 
-    async def _follow(self, pipe: Pipe, seat: Seat, events: Sequence[WireEvent]) -> None:
-        answer = seat.run.answer
-        pipe.beat = lambda: seat.reader.interject(answer.heartbeat())
-        while not seat.reader.at_end:
-            await pipe.write(sse.frames(events))
-            events = await seat.reader.read()
-        failure = seat.run.failure
+    async def _follow(
+        self, connection: ClientConnection, subscription: Subscription, events: Sequence[WireEvent]
+    ) -> None:
+        answer = subscription.run.answer
+        connection.beat = lambda: subscription.reader.interject(answer.heartbeat())
+        while not subscription.reader.at_end:
+            await connection.write(sse.frames(events))
+            events = await subscription.reader.read()
+        failure = subscription.run.failure
         last = failure.events if failure else answer.end()
-        await pipe.write(sse.frames((*events, *last)), more=False)
+        await connection.write(sse.frames((*events, *last)), more=False)
 
 
-async def _send(pipe: Pipe, response: Response) -> None:
-    await pipe.start(response.status_code, response.raw_headers)
-    await pipe.write(bytes(response.body), more=False)
+async def _send(connection: ClientConnection, response: Response) -> None:
+    await connection.start(response.status_code, response.raw_headers)
+    await connection.write(bytes(response.body), more=False)
 
 
 def _milliseconds_since(started: float) -> str:

@@ -12,7 +12,7 @@ from massgen_compat.errors import InvalidRequest, MassGenError, Overloaded, Upst
 from massgen_compat.protocol.answer import Answer, WireEvent
 from massgen_compat.protocol.errors import ErrorReply, render_error, retry_after, row_of
 
-Run = TypeVar("Run", bound=Hashable)
+RunT = TypeVar("RunT", bound=Hashable)
 
 MAX_KEY: Final = 255
 """Characters of an ``Idempotency-Key``."""
@@ -57,21 +57,21 @@ def _digest(client: bytes, text: str) -> bytes:
     return hashlib.sha256(hashlib.sha256(client).digest() + text.encode()).digest()
 
 
-class Matching(Generic[Run]):
+class RunIndex(Generic[RunT]):
     """The runs that are alive, by the requests that they answer."""
 
     def __init__(self) -> None:
-        self._by_request: dict[bytes, list[Run]] = {}
-        self._by_key: dict[bytes, tuple[bytes, Run]] = {}
+        self._by_request: dict[bytes, list[RunT]] = {}
+        self._by_key: dict[bytes, tuple[bytes, RunT]] = {}
 
-    def add(self, identity: Identity, run: Run) -> None:
+    def add(self, identity: Identity, run: RunT) -> None:
         """The run answers this request from now on."""
         if identity.key is not None:
             self._by_key[identity.key] = identity.request, run
         else:
             self._by_request.setdefault(identity.request, []).append(run)
 
-    def remove(self, identity: Identity, run: Run) -> None:
+    def remove(self, identity: Identity, run: RunT) -> None:
         """The run is over."""
         if identity.key is not None:
             if self._by_key.get(identity.key, (b"", None))[1] == run:
@@ -83,7 +83,7 @@ class Matching(Generic[Run]):
         if not runs:
             self._by_request.pop(identity.request, None)
 
-    def find(self, identity: Identity) -> list[Run]:
+    def find(self, identity: Identity) -> list[RunT]:
         """The runs that already answer this request, oldest first.
 
         With a key only the run of that key does; without one, only a retry finds any, since two

@@ -11,7 +11,7 @@ from math import inf
 import anyio
 
 from massgen_compat._admission.catalogue import Admitted
-from massgen_compat._aio import Bell
+from massgen_compat._aio import Notifier
 from massgen_compat._client.massgen import MassGen
 from massgen_compat._server.output import KEEP_BYTES, Output, Reader
 from massgen_compat._server.retries import Failure, failure_of
@@ -30,7 +30,7 @@ from massgen_compat.events import (
 from massgen_compat.protocol.answer import Answer, AnswerSink
 
 
-class Tally:
+class RunCounts:
     """Counts model calls and tokens as they happen; a run that completes tells them itself.
 
     ``tokens`` sums what providers reported; ``run_id`` is ``-`` until the run has started.
@@ -66,7 +66,7 @@ GONE = "client_gone"
 """The outcome of a run that ended because nobody read it any more."""
 
 
-class Run:
+class ServerRun:
     """A run: ``live`` it once, ``join`` it as often as there are clients.
 
     Its output is the events of its answer: many of a stream, one of a whole body. When the output
@@ -80,7 +80,7 @@ class Run:
         settings: RunSettings,
         failed: Callable[[MassGenError, Answer], Failure] = failure_of,
     ) -> None:
-        self.tally = Tally()
+        self.counts = RunCounts()
         self.failure: Failure | None = None
         self.outcome = GONE
         self.answer = massgen.open_answer(admitted)
@@ -91,7 +91,7 @@ class Run:
         self._output = Output(KEEP_BYTES if settings.join_retries else 0)
         self._scope = anyio.CancelScope()
         self._has_place = False
-        self._may_start = Bell()
+        self._may_start = Notifier()
         self._stopped: Overloaded | None = None
         self._finished = False
 
@@ -124,7 +124,7 @@ class Run:
     def start(self) -> None:
         """The run has a place and may start."""
         self._has_place = True
-        self._may_start.ring()
+        self._may_start.notify()
 
     def stop(self) -> None:
         """End the run because the server ends; its clients are told."""
@@ -169,7 +169,7 @@ class Run:
 
     async def _run(self) -> None:
         told = AnswerSink(self.answer, self._output)
-        await self._massgen.execute(self._admitted, _Counted(self.tally, told))
+        await self._massgen.execute(self._admitted, _Counted(self.counts, told))
 
     def _fail(self, error: MassGenError) -> None:
         self.failure = self._failed(error, self.answer)
@@ -179,9 +179,9 @@ class Run:
 class _Counted:
     """Counts what a run tells, and tells it on."""
 
-    def __init__(self, tally: Tally, events: Sink[RunEvent]) -> None:
+    def __init__(self, counts: RunCounts, events: Sink[RunEvent]) -> None:
         self.widen = events.widen
-        self._hear = tally.hear
+        self._hear = counts.hear
         self._send = events.send
 
     async def send(self, event: RunEvent, /) -> None:

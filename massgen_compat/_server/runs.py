@@ -11,9 +11,9 @@ import anyio
 from massgen_compat._admission.catalogue import Admitted
 from massgen_compat._client.massgen import MassGen
 from massgen_compat._server.output import Reader
-from massgen_compat._server.queue import Places
-from massgen_compat._server.retries import Failure, FailureMemory, Identity, Matching
-from massgen_compat._server.run import RETRY_SECONDS, Run, full
+from massgen_compat._server.queue import RunQueue
+from massgen_compat._server.retries import Failure, FailureMemory, Identity, RunIndex
+from massgen_compat._server.run import RETRY_SECONDS, ServerRun, full
 from massgen_compat._server.settings import RunSettings
 from massgen_compat.errors import MassGenError, Overloaded
 from massgen_compat.protocol.answer import Answer
@@ -22,10 +22,10 @@ logger = logging.getLogger("massgen_compat")
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Subscription:
     """A client's place at a run; ``reader`` gives what the run says."""
 
-    run: Run
+    run: ServerRun
     reader: Reader
 
 
@@ -40,19 +40,19 @@ class Runs:
         self.draining = False
         self._massgen = massgen
         self._settings = settings
-        self._places: Places[Run] = Places(settings.max_runs, settings.max_queue)
-        self._matching: Matching[Run] = Matching()
+        self._queue: RunQueue[ServerRun] = RunQueue(settings.max_runs, settings.max_queue)
+        self._index: RunIndex[ServerRun] = RunIndex()
         self._failures = FailureMemory(settings.failure_memory_seconds)
 
     @property
-    def running(self) -> frozenset[Run]:
+    def running(self) -> frozenset[ServerRun]:
         """The runs that go on."""
-        return self._places.running
+        return self._queue.running
 
     @property
-    def waiting(self) -> tuple[Run, ...]:
+    def waiting(self) -> tuple[ServerRun, ...]:
         """Those that wait for a place, the next one first."""
-        return self._places.waiting
+        return self._queue.waiting
 
     def drain(self) -> None:
         """Take no new runs, and turn those away that wait for a place: nothing of them is lost."""
@@ -70,10 +70,10 @@ class Runs:
         return self._failures.recall(identity.request, time.monotonic())
 
     @asynccontextmanager
-    async def seat(
+    async def subscription(
         self, admitted: Admitted, identity: Identity, request_id: str
-    ) -> AsyncGenerator[Seat]:
-        """A seat at the run that answers the request: one that is alive, or a new one.
+    ) -> AsyncGenerator[Subscription]:
+        """A subscription at the run that answers the request: one that is alive, or a new one.
 
         The block is left when the client has read everything, or is gone. A new run lives in the
         task of this request, so leaving may take until the last client of the run has left.
@@ -83,10 +83,10 @@ class Runs:
         """
         run = self._alive(identity)
         if run is not None:
-            logger.info("request_id=%s joins run_id=%s", request_id, run.tally.run_id)
+            logger.info("request_id=%s joins run_id=%s", request_id, run.counts.run_id)
             reader = run.join()
             try:
-                yield Seat(run, reader)
+                yield Subscription(run, reader)
             finally:
                 run.leave(reader)
             return
@@ -97,35 +97,35 @@ class Runs:
                 reader = run.join()
                 tasks.start_soon(self._live, life)
                 try:
-                    yield Seat(run, reader)
+                    yield Subscription(run, reader)
                 finally:
                     run.leave(reader)
         finally:
             self._over(life)  # a task that is cancelled before its first step cleans nothing up
 
-    def _alive(self, identity: Identity) -> Run | None:
+    def _alive(self, identity: Identity) -> ServerRun | None:
         """The run to join: rather one that nobody reads any more, then the oldest."""
         if not self._settings.join_retries:
             return None
-        runs = [run for run in self._matching.find(identity) if run.joinable]
+        runs = [run for run in self._index.find(identity) if run.joinable]
         return min(runs, key=lambda run: run.readers, default=None)
 
-    def _open(self, admitted: Admitted, identity: Identity) -> Run:
+    def _open(self, admitted: Admitted, identity: Identity) -> ServerRun:
         if self.draining:
             raise Overloaded("The server is shutting down.", retry_after=RETRY_SECONDS)
 
         def failed(error: MassGenError, answer: Answer) -> Failure:
             return self._failures.remember(identity.request, error, answer, time.monotonic())
 
-        run = Run(self._massgen, admitted, self._settings, failed)
-        match self._places.arrive(run):
+        run = ServerRun(self._massgen, admitted, self._settings, failed)
+        match self._queue.arrive(run):
             case "runs":
                 run.start()
             case "waits":
                 pass
             case "refused":
                 raise full()
-        self._matching.add(identity, run)
+        self._index.add(identity, run)
         return run
 
     async def _live(self, life: "_Life") -> None:
@@ -139,19 +139,19 @@ class Runs:
         run = life.run
         if not run.finish():
             return
-        following = self._places.leave(run)
+        following = self._queue.leave(run)
         if following is not None:
             following.start()
-        self._matching.remove(life.identity, run)
+        self._index.remove(life.identity, run)
         if not logger.isEnabledFor(logging.INFO):
             return
         fields = {
             "request_id": life.request_id,
-            "run_id": run.tally.run_id,
+            "run_id": run.counts.run_id,
             "team": life.team,
             "outcome": run.outcome,
-            "calls": run.tally.calls,
-            "tokens": run.tally.tokens,
+            "calls": run.counts.calls,
+            "tokens": run.counts.tokens,
             "seconds": round(time.perf_counter() - life.began, 3),
         }
         told = " ".join(f"{name}={value}" for name, value in fields.items())
@@ -162,7 +162,7 @@ class Runs:
 class _Life:
     """A run with what only its end needs to know."""
 
-    run: Run
+    run: ServerRun
     identity: Identity
     request_id: str
     team: str

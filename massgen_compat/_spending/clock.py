@@ -8,13 +8,13 @@ from time import monotonic
 import anyio
 from anyio.abc import TaskGroup
 
-from massgen_compat._aio import Alarm
+from massgen_compat._aio import LoopTimer
 from massgen_compat._run.team import Timeouts
 from massgen_compat.errors import UpstreamTimeout
 
 
-class Patience:
-    """What is left of the patience with one model call.
+class CallTimer:
+    """What is left of the timer with one model call.
 
     ``heard`` and ``waits`` only note the time, because a stream has thousands of pieces; the clock
     looks at it when a timeout may be over. What the listener does between the two is not the
@@ -61,10 +61,10 @@ class Clock:
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
-        self._calls: set[Patience] = set()
+        self._calls: set[CallTimer] = set()
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
-        self._alarm: Alarm | None = None
+        self._alarm: LoopTimer | None = None
         self._shortest = min(
             timeouts.first_token_seconds, timeouts.between_tokens_seconds, timeouts.turn_seconds
         )
@@ -72,7 +72,7 @@ class Clock:
     @contextmanager
     def kept(self, tasks: TaskGroup) -> Generator[None]:
         """Watch for as long as the context is open, where it has to in a task of ``tasks``."""
-        self._alarm = Alarm(self._look, tasks)
+        self._alarm = LoopTimer(self._look, tasks)
         try:
             yield
         finally:
@@ -81,17 +81,17 @@ class Clock:
             self._later.clear()  # else it would hold whom it calls, who holds it
 
     @contextmanager
-    def over(self, timeouts: Timeouts) -> Generator[Patience]:
+    def over(self, timeouts: Timeouts) -> Generator[CallTimer]:
         """Watch a call, which is inside; raises ``UpstreamTimeout`` where it took too long."""
-        patience = Patience(timeouts)
-        self._calls.add(patience)
+        timer = CallTimer(timeouts)
+        self._calls.add(timer)
         try:
-            with patience.call:
-                yield patience
+            with timer.call:
+                yield timer
         finally:
-            self._calls.discard(patience)
-        if patience.call.cancelled_caught:
-            _, why = patience.nearest()
+            self._calls.discard(timer)
+        if timer.call.cancelled_caught:
+            _, why = timer.nearest()
             raise UpstreamTimeout(why)
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
@@ -104,12 +104,12 @@ class Clock:
     def _look(self) -> float:
         """Do what is due; the seconds to the next time."""
         sleep = self._shortest
-        for patience in self._calls:  # each piece moves the end of its call
-            left, _ = patience.nearest()
+        for timer in self._calls:  # each piece moves the end of its call
+            left, _ = timer.nearest()
             if left > 0:
                 sleep = min(sleep, left)
             else:
-                patience.call.cancel()
+                timer.call.cancel()
         now = anyio.current_time()
         while self._later and self._later[0][0] <= now:
             heappop(self._later)[2]()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from massgen_compat._coordination import Seat, State, label
+from massgen_compat._coordination import Member, State, label
 from massgen_compat._run.result import AgentUsage, Answer, FinalMessage, RunResult, Usage, Vote
 from massgen_compat._run.team import Team
 from massgen_compat._run.turn import Reply
@@ -117,11 +117,11 @@ class Ledger:
             replies=replies,
             winner=state.winner or state.rules.agents[0],
             presenter=state.presenter,
-            answers=tuple(_answer(state, seat) for seat in state.answered),
+            answers=tuple(_answer(state, member) for member in state.answered),
             votes=tuple(
-                Vote(voter=seat.agent, target=seat.vote.target, reason=seat.vote.reason)
-                for seat in state.seats
-                if seat.vote is not None
+                Vote(voter=member.agent, target=member.vote.target, reason=member.vote.reason)
+                for member in state.members
+                if member.vote is not None
             ),
             limited_by=state.limited_by,
         )
@@ -171,12 +171,12 @@ def most_telling(failures: Sequence[MassGenError], limited_by: str | None) -> Ma
     return causes[kinds.index(min(kinds))]
 
 
-def _answer(state: State, seat: Seat) -> Answer:
+def _answer(state: State, member: Member) -> Answer:
     return Answer(
-        agent=seat.agent,
-        label=label(state.rules, seat.agent),
-        content=seat.answer or "",
-        number=seat.answers,
+        agent=member.agent,
+        label=label(state.rules, member.agent),
+        content=member.answer or "",
+        number=member.answers,
     )
 
 

@@ -59,7 +59,7 @@ _REFUSED: Final = (
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class MeteredCall:
     """A model call as far as it is known: the estimate of its prompt, and the bytes that it wrote.
 
     ``price`` is what its prompt costs, and what a token costs that it writes.
@@ -92,7 +92,7 @@ class Meter:
             )
         self.on = self._max_tokens is not None or self._max_cost is not None
         self._tokens, self._cost = 0, 0.0
-        self._open: list[Call] = []
+        self._open: list[MeteredCall] = []
         self._reserved: dict[str, list[int]] = {}
         self._scales: dict[str, float] = {}
 
@@ -138,24 +138,24 @@ class Meter:
         for agent, prompts in planned.items():
             self._reserved[agent] = list(prompts)
 
-    def start(self, request: TurnRequest) -> Call:
+    def start(self, request: TurnRequest) -> MeteredCall:
         """A call is made: its prompt counts."""
         if not self.on:
-            return Call(request.agent, 0, 0, (0.0, 0.0))
+            return MeteredCall(request.agent, 0, 0, (0.0, 0.0))
         guess = _guess(request)
         prompt = self._scaled(request.agent, guess)
-        call = Call(request.agent, guess, prompt, self._priced(request.agent, prompt))
+        call = MeteredCall(request.agent, guess, prompt, self._priced(request.agent, prompt))
         if reserved := self._reserved.get(request.agent):
             reserved.pop()
         self._open.append(call)
         return call
 
-    def hear(self, call: Call, pieces: Iterable[TurnPiece]) -> None:
+    def hear(self, call: MeteredCall, pieces: Iterable[TurnPiece]) -> None:
         """The call says something."""
         if self.on:
             call.written += sum(map(_said, pieces))
 
-    def finish(self, call: Call, reply: Reply) -> None:
+    def finish(self, call: MeteredCall, reply: Reply) -> None:
         """The call came to its end, with or without a usage report."""
         if not self.on:
             return
@@ -167,7 +167,7 @@ class Meter:
             self._scales[call.agent] = usage.prompt_tokens / call.guess
         self._close(call, usage)
 
-    def fail(self, call: Call, error: MassGenError) -> None:
+    def fail(self, call: MeteredCall, error: MassGenError) -> None:
         """The call failed. What was refused before the first token costs nothing."""
         if call not in self._open:
             return
@@ -175,12 +175,12 @@ class Meter:
         prompt = 0 if nothing else call.prompt
         self._close(call, Usage(prompt_tokens=prompt, completion_tokens=call.completion))
 
-    def cut(self, call: Call) -> None:
+    def cut(self, call: MeteredCall) -> None:
         """The call was cut off, if it was still going on."""
         if call in self._open:
             self._close(call, Usage(prompt_tokens=call.prompt, completion_tokens=call.completion))
 
-    def _close(self, call: Call, usage: Usage) -> None:
+    def _close(self, call: MeteredCall, usage: Usage) -> None:
         self._open.remove(call)
         self._tokens += usage.prompt_tokens + usage.completion_tokens
         if self._max_cost is not None:

@@ -88,7 +88,7 @@ _FINISH_REASONS: Final[dict[str, FinishReason]] = {
 """OpenAI's, its legacy one and those that other providers let through; ``stop`` for the rest."""
 
 
-class Parser:
+class ChatReplyParser:
     """Reads the chunks of one completion, or a whole one of a server that does not stream."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import openai
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
-from massgen_compat._aio import aside
+from massgen_compat._aio import in_thread
 from massgen_compat._run.message import has_many_parts
 from massgen_compat._run.team import Agent, Api
 from massgen_compat._run.turn import Hear, Reply, TurnRequest
@@ -174,7 +174,7 @@ class OpenAIModelClient:
 
     async def _written(self, request: TurnRequest) -> Shaped:
         if has_many_parts(request.messages, request.tools):
-            return await aside(lambda: self._shaped(request))
+            return await in_thread(lambda: self._shaped(request))
         return self._shaped(request)
 
     def _shaped(self, request: TurnRequest) -> Shaped:

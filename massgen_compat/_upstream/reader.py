@@ -107,7 +107,7 @@ def _too_large(limit: int) -> UpstreamMalformed:
 _DONE: Final = b"[DONE]"
 
 
-class Parser(Protocol):
+class ReplyParser(Protocol):
     """Reads the payloads of one wire."""
 
     @property
@@ -138,7 +138,9 @@ class ReplyReader:
 
     def __init__(self, api: Api, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._payloads = Payloads(max_event_bytes=max_event_bytes)
-        self._parser: Parser = responses.Parser() if api == "responses" else chat.Parser()
+        self._parser: ReplyParser = (
+            responses.ResponsesReplyParser() if api == "responses" else chat.ChatReplyParser()
+        )
         self._replied = False
 
     @property

@@ -138,7 +138,7 @@ class _Call:
     arguments: list[str] = field(default_factory=list[str])
 
 
-class Parser:
+class ResponsesReplyParser:
     """Reads the events of one response, or the whole response of a server that does not stream.
 
     What an event repeats is not told twice, and what no delta carried is told when its item is

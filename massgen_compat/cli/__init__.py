@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from massgen_compat.cli import check, demo, policies, run, serve
 from massgen_compat.cli.doctor import command as doctor
-from massgen_compat.cli.parser import FAILED, INTERRUPTED, Parser, fail
+from massgen_compat.cli.parser import FAILED, INTERRUPTED, CommandParser, fail
 from massgen_compat.errors import MassGenError
 
 _EXTRAS = {"aiohttp": "server", "opentelemetry": "otel", "starlette": "server", "uvicorn": "server"}
@@ -39,9 +39,9 @@ exit codes:
 """
 
 
-def command_line() -> Parser:
+def command_line() -> CommandParser:
     """The parser of the whole command line; each command stands in ``command`` of its result."""
-    parser = Parser(prog="massgen-compat", description=_ABOUT, epilog=_ENVIRONMENT)
+    parser = CommandParser(prog="massgen-compat", description=_ABOUT, epilog=_ENVIRONMENT)
     parser.add_argument(
         "--version",
         action="version",

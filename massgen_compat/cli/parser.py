@@ -11,12 +11,12 @@ from massgen_compat.errors import did_you_mean
 class Commands(Protocol):
     """What ``add_subparsers`` returns; ``argparse`` has no public name for it."""
 
-    def add_parser(self, name: str, *, help: str, description: str, epilog: str) -> "Parser":  # noqa: A002
+    def add_parser(self, name: str, *, help: str, description: str, epilog: str) -> "CommandParser":  # noqa: A002
         """A parser for a command of this name."""
         ...
 
 
-class Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """``argparse``, with texts as they were written, whole flags only, and hints at misspellings.
 
     A flag that is a prefix of another would change its meaning with the next flag that is added.

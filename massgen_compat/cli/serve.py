@@ -13,7 +13,7 @@ from typing import get_args
 import massgen_compat
 from massgen_compat._client.observers import Observer
 from massgen_compat._server.settings import FAILURE_MEMORY_SECONDS, MAX_QUEUE, MAX_RUNS
-from massgen_compat.cli.parser import Commands, Parser, count, duration, fail, port, positive
+from massgen_compat.cli.parser import CommandParser, Commands, count, duration, fail, port, positive
 from massgen_compat.protocol.parameters import UnknownParams
 
 DRAIN_SECONDS = 30
@@ -54,7 +54,7 @@ def add(commands: Commands) -> None:
     serve.set_defaults(command=_serve)
 
 
-def _add_audience(serve: Parser) -> None:
+def _add_audience(serve: CommandParser) -> None:
     group = serve.add_argument_group("where, and for whom")
     group.add_argument(
         "--host",
@@ -79,7 +79,7 @@ def _add_audience(serve: Parser) -> None:
     )
 
 
-def _add_load(serve: Parser) -> None:
+def _add_load(serve: CommandParser) -> None:
     """What a server under load does, and with clients that come again."""
     group = serve.add_argument_group("under load")
 
@@ -111,7 +111,7 @@ def _add_load(serve: Parser) -> None:
     )
 
 
-def _add_behaviour(serve: Parser) -> None:
+def _add_behaviour(serve: CommandParser) -> None:
     group = serve.add_argument_group("requests and records")
     group.add_argument(
         "--unknown-params",

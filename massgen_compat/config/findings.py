@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from massgen_compat.config.keys import OWN_SECTIONS, SECTIONS, Row
-from massgen_compat.config.summary import AgentOutline, Outline, agent_nodes, printable
+from massgen_compat.config.summary import AgentSummary, ConfigSummary, agent_nodes, printable
 from massgen_compat.config.tree import Node
 from massgen_compat.config.values import ERROR, IGNORED, NEEDS_MASSGEN, Level, asks
 from massgen_compat.errors import did_you_mean
@@ -24,22 +24,22 @@ class Finding:
     message: str
 
 
-def find(tree: Node, outline: Outline) -> tuple[Finding, ...]:
+def find(tree: Node, summary: ConfigSummary) -> tuple[Finding, ...]:
     """The findings of a whole file, in its order of keys."""
-    return tuple(_in_section("", "", tree, None, dict(_pair(tree, outline))))
+    return tuple(_in_section("", "", tree, None, dict(_pair(tree, summary))))
 
 
-def _pair(tree: Node, outline: Outline) -> Iterable[tuple[str, AgentOutline]]:
+def _pair(tree: Node, summary: ConfigSummary) -> Iterable[tuple[str, AgentSummary]]:
     paths = (path for path, _ in agent_nodes(tree))
-    return zip(paths, outline.agents, strict=True)
+    return zip(paths, summary.agents, strict=True)
 
 
 def _in_section(
     section: str,
     path: str,
     node: Node,
-    agent: AgentOutline | None,
-    agents: Mapping[str, AgentOutline],
+    agent: AgentSummary | None,
+    agents: Mapping[str, AgentSummary],
 ) -> Iterator[Finding]:
     """``section`` names the rows, ``path`` the place; ``agents`` are those still to come."""
     for name, child in node.fields.items():
@@ -59,7 +59,7 @@ def _in_section(
             yield Finding(key=here, line=child.line, level=level, message=message)
 
 
-def _in_agents(path: str, node: Node, agents: Mapping[str, AgentOutline]) -> Iterator[Finding]:
+def _in_agents(path: str, node: Node, agents: Mapping[str, AgentSummary]) -> Iterator[Finding]:
     if not node.items:
         yield Finding(key=path, line=node.line, level=ERROR, message="must be a list of agents")
     for index, item in enumerate(node.items):
@@ -71,8 +71,8 @@ def _in_mapping(
     section: str,
     path: str,
     node: Node,
-    agent: AgentOutline | None,
-    agents: Mapping[str, AgentOutline],
+    agent: AgentSummary | None,
+    agents: Mapping[str, AgentSummary],
 ) -> Iterator[Finding]:
     if node.fields:
         yield from _in_section(section, path, node, agent, agents)
@@ -82,11 +82,14 @@ def _in_mapping(
         yield Finding(key=path, line=node.line, level=ERROR, message="must be a mapping")
 
 
-def _judged(section: str, name: str, node: Node, agent: AgentOutline | None) -> tuple[Level, str]:
+def _judged(section: str, name: str, node: Node, agent: AgentSummary | None) -> tuple[Level, str]:
     row = _row(section, name)
     if row is None:
         return _unknown(section, name)
-    level, note = (row.judge(node, agent) if row.judge else None) or (row.level, row.note)
+    level, note = (row.check_value(node, agent) if row.check_value else None) or (
+        row.level,
+        row.note,
+    )
     if level == NEEDS_MASSGEN and not asks(node):
         return IGNORED, "switched off"
     return level, note

@@ -23,15 +23,15 @@ from massgen_compat.config.values import (
     HONOURED,
     IGNORED,
     NEEDS_MASSGEN,
-    Judge,
     Level,
-    judge_answer_cap,
-    judge_backend_type,
-    judge_coordination_mode,
-    judge_hosted_tool,
-    judge_memory,
-    judge_scripted_only,
-    judge_sensitivity,
+    ValueCheck,
+    check_answer_cap,
+    check_backend_type,
+    check_coordination_mode,
+    check_hosted_tool,
+    check_memory,
+    check_scripted_only,
+    check_sensitivity,
 )
 
 
@@ -41,7 +41,7 @@ class Row:
 
     level: Level
     note: str
-    judge: Judge | None = None
+    check_value: ValueCheck | None = None
 
 
 def _rows(level: Level, note: str, names: str) -> dict[str, Row]:
@@ -50,9 +50,9 @@ def _rows(level: Level, note: str, names: str) -> dict[str, Row]:
 
 _NLIP: Final = _rows(NEEDS_MASSGEN, "agents talk through NLIP, with tools", "nlip enable_nlip")
 _CONVERSATION: Final = "the conversation that the client sends is the memory"
-_MEMORY: Final = Row(IGNORED, _CONVERSATION, judge_memory)
-_VOTING: Final = Row(HONOURED, "when an answer counts as good enough", judge_sensitivity)
-_HOSTED: Final = Row(HONOURED, "a tool that OpenAI runs for the agent", judge_hosted_tool)
+_MEMORY: Final = Row(IGNORED, _CONVERSATION, check_memory)
+_VOTING: Final = Row(HONOURED, "when an answer counts as good enough", check_sensitivity)
+_HOSTED: Final = Row(HONOURED, "a tool that OpenAI runs for the agent", check_hosted_tool)
 _TIMED: Final = "bounds a model call of an agent's first or of a later round, in seconds"
 
 _TOP: Final = {
@@ -146,9 +146,9 @@ _BACKEND: Final = {
     **_rows(IGNORED, "answers over HTTP are the same", "websocket_mode"),
     **_rows(IGNORED, "slows MassGen down for debugging", "debug_delay_*"),
     **_rows(IGNORED, "no client-side rate limit; providers' limits are respected", "rate_limit*"),
-    "type": Row(HONOURED, "reached through an OpenAI-compatible endpoint", judge_backend_type),
+    "type": Row(HONOURED, "reached through an OpenAI-compatible endpoint", check_backend_type),
     "script": Row(
-        HONOURED, "what the scripted model says; no model is involved", judge_scripted_only
+        HONOURED, "what the scripted model says; no model is involved", check_scripted_only
     ),
     "enable_web_search": _HOSTED,
     "enable_code_interpreter": _HOSTED,
@@ -204,8 +204,8 @@ _ORCHESTRATOR: Final = {
     **_rows(IGNORED, "a client keeps the conversation", "type max_turns interactive_mode"),
     **_rows(IGNORED, "not read there; use top-level `timeout_settings`", "timeout"),
     "voting_sensitivity": _VOTING,
-    "max_new_answers_per_agent": Row(HONOURED, "bounds an agent's answers", judge_answer_cap),
-    "coordination_mode": Row(HONOURED, "agents vote", judge_coordination_mode),
+    "max_new_answers_per_agent": Row(HONOURED, "bounds an agent's answers", check_answer_cap),
+    "coordination_mode": Row(HONOURED, "agents vote", check_coordination_mode),
 }
 
 _COORDINATION: Final = {

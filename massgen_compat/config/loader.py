@@ -11,7 +11,7 @@ from typing import Final
 from massgen_compat._run.team import EngineName, Team
 from massgen_compat.config.findings import Finding, find
 from massgen_compat.config.massgen import chosen_engine, on_massgen
-from massgen_compat.config.summary import Outline, read_outline
+from massgen_compat.config.summary import ConfigSummary, read_summary
 from massgen_compat.config.team import build_team
 from massgen_compat.config.tree import MAX_CHARACTERS, Node, read_tree
 from massgen_compat.errors import ConfigError, EngineUnavailable
@@ -33,7 +33,7 @@ class Reading:
     """A file that is YAML: what is known about it before anything in it is trusted."""
 
     tree: Node
-    outline: Outline
+    summary: ConfigSummary
     findings: tuple[Finding, ...]
     engine: EngineName = "local"
 
@@ -81,10 +81,10 @@ def parse(
 def read_config(text: str, where: str, *, engine: EngineName | None = None) -> Reading:
     """YAML text with its findings. Raises ``ConfigError`` for text that is no YAML mapping."""
     tree = read_tree(text, where)
-    outline = read_outline(tree, where)
+    summary = read_summary(tree, where)
     chosen = engine or chosen_engine(tree)
-    found = find(tree, outline)
-    return Reading(tree, outline, on_massgen(found, tree) if chosen == "massgen" else found, chosen)
+    found = find(tree, summary)
+    return Reading(tree, summary, on_massgen(found, tree) if chosen == "massgen" else found, chosen)
 
 
 def refuse_unavailable(findings: Sequence[Finding], where: str) -> None:

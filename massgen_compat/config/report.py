@@ -16,7 +16,7 @@ from massgen_compat._upstream.backends import BACKENDS
 from massgen_compat._upstream.backends import resolve as resolve_backend
 from massgen_compat.config.findings import Finding
 from massgen_compat.config.loader import Reading, read_config, read_file, refuse_unavailable
-from massgen_compat.config.summary import AgentOutline, Outline
+from massgen_compat.config.summary import AgentSummary, ConfigSummary
 from massgen_compat.config.team import build_team
 from massgen_compat.config.values import ERROR, NEEDS_MASSGEN, Level
 from massgen_compat.errors import ConfigError, EngineUnavailable
@@ -43,7 +43,7 @@ _VERDICTS: Final[Mapping[Verdict, str]] = {
 class CheckReport:
     """What was found in a file. ``error`` is what ``load`` would raise; without it, all is well.
 
-    ``outline`` is ``None`` where the file could not be read as YAML. ``missing`` says what the
+    ``summary`` is ``None`` where the file could not be read as YAML. ``missing`` says what the
     environment lacks for serving it: the file itself is none the worse for that. ``prices`` are
     those of the agents, where the file can be loaded; ``None`` is an unknown one. ``engine`` is the
     one that the file needs: its own choice, or ``massgen`` where a key leaves no other.
@@ -51,7 +51,7 @@ class CheckReport:
 
     file: str
     verdict: Verdict
-    outline: Outline | None
+    summary: ConfigSummary | None
     findings: tuple[Finding, ...]
     error: str | None
     missing: tuple[str, ...] = ()
@@ -75,14 +75,14 @@ class CheckReport:
 
     def to_json(self) -> str:
         """The report as a JSON object; every finding on its own, in the file's order."""
-        agents = self.outline.agents if self.outline else ()
+        agents = self.summary.agents if self.summary else ()
         report = {
             "file": self.file,
             "ok": self.ok,
             "verdict": self.verdict,
             "error": self.error,
             "missing": self.missing,
-            "model": self.outline.model if self.outline else None,
+            "model": self.summary.model if self.summary else None,
             "engine": self.engine,
             "agents": [asdict(agent) for agent in agents],
             "prices": self.prices,
@@ -116,10 +116,10 @@ def check_text(text: str, env: Mapping[str, str], where: str) -> CheckReport:
     return CheckReport(
         file=where,
         verdict="needs_massgen" if needs_massgen else "error" if problems else "ok",
-        outline=reading.outline,
+        summary=reading.summary,
         findings=findings,
         error=problems[0].message if problems else None,
-        missing=_missing(team, reading.outline, env, quotes) if team and not problems else (),
+        missing=_missing(team, reading.summary, env, quotes) if team and not problems else (),
         prices=tuple(quoted and str(quoted) for quoted in quotes),
         engine="massgen" if needs_massgen else reading.engine,
     )
@@ -130,7 +130,7 @@ def _quotes(team: Team, env: Mapping[str, str]) -> tuple[Quote | None, ...]:
 
 
 def _missing(
-    team: Team, outline: Outline, env: Mapping[str, str], quotes: Iterable[Quote | None]
+    team: Team, summary: ConfigSummary, env: Mapping[str, str], quotes: Iterable[Quote | None]
 ) -> tuple[str, ...]:
     """What would keep the team from being served: keys, URLs, and prices for ``max_cost``."""
     lacking: list[str] = []
@@ -146,7 +146,7 @@ def _missing(
     if team.settings.limits.max_cost is not None:
         lacking += [
             without_price(agent.id, agent.model)
-            for agent, quoted in zip(outline.agents, quotes, strict=True)
+            for agent, quoted in zip(summary.agents, quotes, strict=True)
             if quoted is None
         ]
     return tuple(lacking)
@@ -157,7 +157,7 @@ def _is_scripted(agent: Agent) -> bool:
 
 
 def _failed(where: str, error: ConfigError) -> CheckReport:
-    return CheckReport(file=where, verdict="error", outline=None, findings=(), error=error.message)
+    return CheckReport(file=where, verdict="error", summary=None, findings=(), error=error.message)
 
 
 def _problems(
@@ -203,17 +203,17 @@ def _lines(report: CheckReport) -> Iterator[str]:
     yield f"{report.file}: {_VERDICTS[report.verdict]}"
     if report.verdict == "error":
         yield f"  {report.error}"
-    if report.outline:
-        yield f"model: {report.outline.model}"
+    if report.summary:
+        yield f"model: {report.summary.model}"
         yield f"engine: {report.engine}{_why(report)}"
         yield "agents:"
-        rows = [_agent_row(agent) for agent in report.outline.agents]
+        rows = [_agent_row(agent) for agent in report.summary.agents]
         yield from _columns(rows or [("none",)])
-        for name in dict.fromkeys(agent.policy for agent in report.outline.agents):
+        for name in dict.fromkeys(agent.policy for agent in report.summary.agents):
             yield from _policy_lines(name)
-    if report.outline and report.prices:
+    if report.summary and report.prices:
         yield "prices:"
-        named = zip(report.outline.agents, report.prices, strict=True)
+        named = zip(report.summary.agents, report.prices, strict=True)
         yield from _columns((agent.id, price or "unknown") for agent, price in named)
     if report.missing:
         yield f"Still to set: {len(report.missing)}"
@@ -234,7 +234,7 @@ def _why(report: CheckReport) -> str:
     return f", for {', '.join(keys)}; say so with `massgen_compat: {{engine: massgen}}`"
 
 
-def _agent_row(agent: AgentOutline) -> tuple[str, ...]:
+def _agent_row(agent: AgentSummary) -> tuple[str, ...]:
     taken = f"takes {', '.join(agent.inputs)}" if agent.inputs else ""
     policy = f"policy {agent.policy}"
     return agent.id, agent.backend, agent.model, agent.api or "", policy, taken

@@ -37,7 +37,7 @@ DEFAULT_MODELS: Final = {"openai": "gpt-5.2", "scripted": "scripted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentOutline:
+class AgentSummary:
     """An agent as its file names it; ``api`` is ``None`` where no wire is involved.
 
     ``policy`` is the name of its model policy: the one that the file asks for, else the one that
@@ -54,11 +54,11 @@ class AgentOutline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outline:
+class ConfigSummary:
     """The name that clients would ask for, and the agents behind it."""
 
     model: str
-    agents: tuple[AgentOutline, ...]
+    agents: tuple[AgentSummary, ...]
 
 
 def agent_nodes(tree: Node) -> tuple[tuple[str, Node], ...]:
@@ -70,17 +70,17 @@ def agent_nodes(tree: Node) -> tuple[tuple[str, Node], ...]:
     return () if alone is None else (("agent", alone),)
 
 
-def read_outline(tree: Node, where: str) -> Outline:
+def read_summary(tree: Node, where: str) -> ConfigSummary:
     """Read what can be read; what is missing or of a wrong type shows as ``?``."""
     own = tree.fields.get("massgen_compat")
     agents = tuple(
         _agent(node, f"agent{index}", own)
         for index, (_, node) in enumerate(agent_nodes(tree), start=1)
     )
-    return Outline(model=_text(own, "model", PurePath(where).stem), agents=agents)
+    return ConfigSummary(model=_text(own, "model", PurePath(where).stem), agents=agents)
 
 
-def _agent(node: Node, default_id: str, shared: Node | None) -> AgentOutline:
+def _agent(node: Node, default_id: str, shared: Node | None) -> AgentSummary:
     backend = node.fields.get("backend")
     kind = _text(backend, "type", "?")
     default_model = "its own" if kind in MASSGEN_TYPES else DEFAULT_MODELS.get(kind, "?")
@@ -89,7 +89,7 @@ def _agent(node: Node, default_id: str, shared: Node | None) -> AgentOutline:
     own = node.fields.get("massgen_compat")
     policy = _text(own, "policy", "") or _text(shared, "policy", "")
     api = (_api(own) or _api(shared) or row.api) if row else None
-    return AgentOutline(
+    return AgentSummary(
         id=_text(node, "id", default_id),
         backend=kind,
         model=model,

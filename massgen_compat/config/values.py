@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
 from massgen_compat._upstream.backends import BACKENDS
-from massgen_compat.config.summary import MASSGEN_TYPES, AgentOutline
+from massgen_compat.config.summary import MASSGEN_TYPES, AgentSummary
 from massgen_compat.config.tree import Node
 
 Level: TypeAlias = Literal["honoured", "ignored", "needs_massgen", "error"]
@@ -17,7 +17,7 @@ ERROR: Final = "error"
 Verdict: TypeAlias = tuple[Level, str] | None
 """What a value means, and why; ``None``: the row says it all."""
 
-Judge: TypeAlias = Callable[[Node, AgentOutline | None], Verdict]
+ValueCheck: TypeAlias = Callable[[Node, AgentSummary | None], Verdict]
 """Looks at a value, and at the agent that it belongs to."""
 
 
@@ -48,22 +48,22 @@ def asks(node: Node) -> bool:
     return "enabled" not in node.fields or asks(node.fields["enabled"])
 
 
-def judge_sensitivity(node: Node, _agent: AgentOutline | None) -> Verdict:
+def check_sensitivity(node: Node, _agent: AgentSummary | None) -> Verdict:
     """MassGen has more sensitivities than the three whose wording exists here."""
     nearest = SENSITIVITIES.get(node.value) if isinstance(node.value, str) else None
     if nearest is None or nearest == node.value:
         return None
-    return IGNORED, f"not available: agents judge as with `{nearest}`, the nearest"
+    return IGNORED, f"not available: agents check_value as with `{nearest}`, the nearest"
 
 
-def judge_backend_type(node: Node, _agent: AgentOutline | None) -> Verdict:
+def check_backend_type(node: Node, _agent: AgentSummary | None) -> Verdict:
     """Some types are programs or frameworks, not endpoints."""
     if isinstance(node.value, str) and node.value in MASSGEN_TYPES:
         return NEEDS_MASSGEN, "a command line tool or framework that only MassGen drives"
     return None
 
 
-def judge_hosted_tool(node: Node, agent: AgentOutline | None) -> Verdict:
+def check_hosted_tool(node: Node, agent: AgentSummary | None) -> Verdict:
     """Only OpenAI's Responses API has hosted tools with a wire that is known here."""
     if not asks(node):
         return IGNORED, "switched off"
@@ -75,28 +75,28 @@ def judge_hosted_tool(node: Node, agent: AgentOutline | None) -> Verdict:
     return None
 
 
-def judge_scripted_only(_node: Node, agent: AgentOutline | None) -> Verdict:
+def check_scripted_only(_node: Node, agent: AgentSummary | None) -> Verdict:
     """A script belongs to the scripted model."""
     if agent and agent.backend == "scripted":
         return None
     return IGNORED, "only `type: scripted` has a script"
 
 
-def judge_coordination_mode(node: Node, _agent: AgentOutline | None) -> Verdict:
+def check_coordination_mode(node: Node, _agent: AgentSummary | None) -> Verdict:
     """Only voting is coordinated here."""
     if node.value == "decomposition":
         return NEEDS_MASSGEN, "agents work on parts of the task instead of voting"
     return None
 
 
-def judge_answer_cap(node: Node, _agent: AgentOutline | None) -> Verdict:
+def check_answer_cap(node: Node, _agent: AgentSummary | None) -> Verdict:
     """MassGen has no cap by default (design §3.8: two agents made 815 calls in 90 s)."""
     if node.value is None:
         return IGNORED, "unlimited in MassGen; the default here is 3"
     return None
 
 
-def judge_memory(node: Node, _agent: AgentOutline | None) -> Verdict:
+def check_memory(node: Node, _agent: AgentSummary | None) -> Verdict:
     """A conversation is in the request; what outlives it is not."""
     if asks(node) and "persistent_memory" in node.fields and asks(node.fields["persistent_memory"]):
         return NEEDS_MASSGEN, "agents remember earlier runs in a database"

@@ -11,12 +11,12 @@ from pydantic import ConfigDict, Field, Tag
 from massgen_compat._run.request import Narrowing
 from massgen_compat._run.team import Trace
 from massgen_compat.errors import did_you_mean
-from massgen_compat.protocol.wire import Wire, at_most, by_type
+from massgen_compat.protocol.wire import WireModel, at_most, by_type
 
 _AgentId: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class _Closed(Wire):
+class _Closed(WireModel):
     model_config = ConfigDict(extra="forbid")
 
 

@@ -43,7 +43,7 @@ REASON_LIMIT: Final = 200
 """Characters of a reason in a line."""
 
 
-class Narrator:
+class TraceWriter:
     """Tells a run's events as they happen. It remembers only what the next line depends on."""
 
     def __init__(self, trace: Trace, *, with_decision: bool = False) -> None:

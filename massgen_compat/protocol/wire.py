@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator
 from pydantic_core import PydanticCustomError
 
 
-class Wire(BaseModel):
+class WireModel(BaseModel):
     """A JSON object of a request. Keys that it does not know are dropped."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, allow_inf_nan=False)

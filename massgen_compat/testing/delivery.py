@@ -12,7 +12,7 @@ from massgen_compat._run.team import Api
 from massgen_compat._run.turn import Phase
 from massgen_compat.testing.play import Play
 from massgen_compat.testing.script import Cut, Refuse, Stall
-from massgen_compat.testing.wire import Frame, Wire, refusal_body, until
+from massgen_compat.testing.wire import Frame, ScriptedWire, refusal_body, until
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Event: TypeAlias = MutableMapping[str, Any]
@@ -42,7 +42,7 @@ class Delivery:
     """Sends one play at its pace."""
 
     play: Play
-    wire: Wire
+    wire: ScriptedWire
     served: ServedRequest
     before_token: Callable[[ServedRequest, int], Awaitable[None]] | None
     send: Send

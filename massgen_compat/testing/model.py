@@ -30,8 +30,8 @@ from massgen_compat.errors import (
 )
 from massgen_compat.testing.language import parse_script
 from massgen_compat.testing.play import Play, argument_tokens, certain, play, text_tokens
-from massgen_compat.testing.scene import read_scene
 from massgen_compat.testing.script import Cut, Refuse, Stall
+from massgen_compat.testing.turn_context import read_turn_context
 
 
 class ScriptedModel:
@@ -78,12 +78,14 @@ class ScriptedModel:
         return self._reply(planned, request)
 
     def _play(self, request: TurnRequest) -> Play:
-        scene = read_scene(
+        context = read_turn_context(
             request.messages, request.tools, phase=request.phase, number=request.round
         )
-        place = f"{request.agent} {scene.phase} {scene.round} {scene.attempt} {scene.question}"
+        place = (
+            f"{request.agent} {context.phase} {context.round} {context.attempt} {context.question}"
+        )
         seed = hashlib.blake2b(place.encode(errors="replace"), digest_size=12).hexdigest()
-        return play(self._script, scene, seed=seed, sent=request.params)
+        return play(self._script, context, seed=seed, sent=request.params)
 
     async def _say(self, planned: Play, request: TurnRequest, hear: Hear) -> None:
         """Token by token, up to where the script lets it fail."""

@@ -13,8 +13,8 @@ from pydantic_core import to_json
 from massgen_compat._run.message import Json, Tool, ToolCall
 from massgen_compat._run.result import FinishReason, Usage
 from massgen_compat._run.turn import Phase
-from massgen_compat.testing.scene import Scene, workflow_tool
 from massgen_compat.testing.script import Failure, Refuse, Script, Step
+from massgen_compat.testing.turn_context import TurnContext, workflow_tool
 
 _NOTHING: Final[Json] = {}
 NO_MODEL = "[scripted model, no model involved]"
@@ -38,16 +38,16 @@ class Play:
     token_delay_seconds: float
 
 
-def play(script: Script, scene: Scene, *, seed: str, sent: Json = _NOTHING) -> Play:
+def play(script: Script, context: TurnContext, *, seed: str, sent: Json = _NOTHING) -> Play:
     """Play the turn. The same arguments give the same play.
 
     ``seed`` makes the call ids; ``sent`` holds the request's parameters. A bound on the tokens of
     the reply cuts its text.
     """
-    step, submitted = _submit(choose(script, scene), scene)
+    step, submitted = _submit(choose(script, context), context)
     step = _bounded(step, sent)
-    others = [(_offered_name(scene.tools, call.name), call.arguments) for call in step.calls]
-    custom = {tool.name for tool in scene.tools if tool.custom}
+    others = [(_offered_name(context.tools, call.name), call.arguments) for call in step.calls]
+    custom = {tool.name for tool in context.tools if tool.custom}
     tool_calls = tuple(
         ToolCall(
             id=f"call_{seed}{index:02}",
@@ -64,7 +64,7 @@ def play(script: Script, scene: Scene, *, seed: str, sent: Json = _NOTHING) -> P
         calls=tool_calls,
         hosted=step.hosted,
         finish_reason=step.finish_reason or ("tool_calls" if tool_calls else "stop"),
-        usage=_usage(step, tool_calls, scene),
+        usage=_usage(step, tool_calls, context),
         failure=None if _spared(step.fail, sent) else step.fail,
         delay_seconds=_either(step.delay_seconds, script.delay_seconds),
         token_delay_seconds=_either(step.token_delay_seconds, script.token_delay_seconds),
@@ -106,32 +106,32 @@ def argument_tokens(arguments: str) -> list[str]:
     return re.findall(r"^\s+|\w+\s*|[^\w\s]+\s*", arguments)
 
 
-def choose(script: Script, scene: Scene) -> Step:
+def choose(script: Script, context: TurnContext) -> Step:
     """The step that answers: by evaluation round and correction, or by attempt."""
-    entries = _entries(script, scene)
-    if scene.phase is Phase.EVALUATE:
-        evaluation = max((scene.round or 2) - 1, 1)
+    entries = _entries(script, context)
+    if context.phase is Phase.EVALUATE:
+        evaluation = max((context.round or 2) - 1, 1)
         entry = entries[min(evaluation, len(entries)) - 1]
         steps = (entry, *entry.on_correction)
     else:
         steps = (*entries, *entries[-1].on_correction)
-    return steps[min(scene.attempt, len(steps)) - 1]
+    return steps[min(context.attempt, len(steps)) - 1]
 
 
-def _entries(script: Script, scene: Scene) -> tuple[Step, ...]:
-    match scene.phase:
+def _entries(script: Script, context: TurnContext) -> tuple[Step, ...]:
+    match context.phase:
         case Phase.DRAFT:
-            return script.draft or (Step(text=_own_draft(script, scene)),)
+            return script.draft or (Step(text=_own_draft(script, context)),)
         case Phase.EVALUATE:
             return script.evaluate or (Step(vote="agent1"),)
         case Phase.PRESENT:
-            winning = scene.answers[-1][1] if scene.answers else _own_draft(script, scene)
+            winning = context.answers[-1][1] if context.answers else _own_draft(script, context)
             return script.present or (Step(text=winning),)
 
 
-def _own_draft(script: Script, scene: Scene) -> str:
+def _own_draft(script: Script, context: TurnContext) -> str:
     said = (step.new_answer or step.text for step in reversed(script.draft))
-    return next(filter(None, said), None) or _default_draft(scene.question)
+    return next(filter(None, said), None) or _default_draft(context.question)
 
 
 def _default_draft(question: str) -> str:
@@ -143,57 +143,59 @@ def _default_draft(question: str) -> str:
 # Submissions
 
 
-def _submit(step: Step, scene: Scene) -> tuple[Step, list[tuple[str, Json]]]:
+def _submit(step: Step, context: TurnContext) -> tuple[Step, list[tuple[str, Json]]]:
     """The step's workflow calls, and the step with the text that stays a message."""
     calls: list[tuple[str, Json]] = []
     answer = step.new_answer
-    if _is_draft_text(step, scene) and workflow_tool(scene.tools, "new_answer"):
+    if _is_draft_text(step, context) and workflow_tool(context.tools, "new_answer"):
         answer = step.text
         step = replace(step, text="")
     if step.vote is not None:
-        target = _target(step.vote, scene)
+        target = _target(step.vote, context)
         reason = f"{NO_MODEL} The script votes for {target}."
         given = {"agent_id": target, "reason": reason if step.reason is None else step.reason}
-        calls.append(_call("vote", given, step, scene))
+        calls.append(_call("vote", given, step, context))
     if answer is not None:
-        calls.append(_call("new_answer", {"content": answer}, step, scene))
+        calls.append(_call("new_answer", {"content": answer}, step, context))
     return step, calls
 
 
-def _is_draft_text(step: Step, scene: Scene) -> bool:
+def _is_draft_text(step: Step, context: TurnContext) -> bool:
     says_more = step.new_answer is not None or step.vote or step.calls or step.refusal
-    return scene.phase is Phase.DRAFT and bool(step.text) and not says_more
+    return context.phase is Phase.DRAFT and bool(step.text) and not says_more
 
 
-def _target(wanted: str, scene: Scene) -> str:
+def _target(wanted: str, context: TurnContext) -> str:
     """The label to vote for, out of those that the tool offers."""
-    labels = _labels(workflow_tool(scene.tools, "vote")) or [label for label, _ in scene.answers]
+    labels = _labels(workflow_tool(context.tools, "vote")) or [
+        label for label, _ in context.answers
+    ]
     if wanted == "longest":
-        lengths = {label: len(text) for label, text in scene.answers}
+        lengths = {label: len(text) for label, text in context.answers}
         return max(labels, key=lambda label: lengths.get(label, 0), default="agent1")
     if wanted in labels or (not labels and wanted != "first"):
         return wanted
     return labels[0] if labels else "agent1"
 
 
-def _call(name: str, given: Json, step: Step, scene: Scene) -> tuple[str, Json]:
+def _call(name: str, given: Json, step: Step, context: TurnContext) -> tuple[str, Json]:
     """A workflow call with the arguments that the tool's schema has, in the order of the schema."""
-    tool = workflow_tool(scene.tools, name)
+    tool = workflow_tool(context.tools, name)
     if tool is None:
         return name, given
     properties = _properties(tool.parameters)
     values = dict(given)
     if "evaluations" in properties:
-        made_up = _evaluations(properties["evaluations"], scene)
+        made_up = _evaluations(properties["evaluations"], context)
         values["evaluations"] = made_up if step.evaluations is None else step.evaluations
     return tool.name, {key: values[key] for key in properties or values if key in values}
 
 
-def _evaluations(schema: object, scene: Scene) -> list[Json]:
+def _evaluations(schema: object, context: TurnContext) -> list[Json]:
     """An evaluation of every answer that can be evaluated, which says that it is none."""
     fields = _properties(_key(schema, "items"))
-    texts = dict(scene.answers)
-    labels = _enum(fields.get("agent_id")) or _labels(workflow_tool(scene.tools, "vote"))
+    texts = dict(context.answers)
+    labels = _enum(fields.get("agent_id")) or _labels(workflow_tool(context.tools, "vote"))
     return [
         {
             field: label
@@ -237,7 +239,7 @@ def _json(arguments: Json | str) -> str:
 # Numbers
 
 
-def _usage(step: Step, calls: Sequence[ToolCall], scene: Scene) -> Usage | None:
+def _usage(step: Step, calls: Sequence[ToolCall], context: TurnContext) -> Usage | None:
     """Counted by the tokens above, unless the script gives numbers or says that there are none."""
     given = step.usage
     if given is None:
@@ -246,7 +248,7 @@ def _usage(step: Step, calls: Sequence[ToolCall], scene: Scene) -> Usage | None:
     visible = len(text_tokens(step.text)) + len(text_tokens(step.refusal or ""))
     visible += sum(len(argument_tokens(call.arguments)) for call in calls)
     return Usage(
-        prompt_tokens=given.get("prompt_tokens", scene.prompt_tokens),
+        prompt_tokens=given.get("prompt_tokens", context.prompt_tokens),
         completion_tokens=given.get("completion_tokens", visible + reasoning),
         reasoning_tokens=reasoning,
         cached_tokens=given.get("cached_tokens", 0),

@@ -21,9 +21,9 @@ from massgen_compat.testing.language import parse_script
 from massgen_compat.testing.play import play
 from massgen_compat.testing.request import WireRequest, read_request
 from massgen_compat.testing.responses_wire import ResponsesWire
-from massgen_compat.testing.scene import Scene, read_scene
 from massgen_compat.testing.script import Script
-from massgen_compat.testing.wire import Wire, error_body, model_list
+from massgen_compat.testing.turn_context import TurnContext, read_turn_context
+from massgen_compat.testing.wire import ScriptedWire, error_body, model_list
 
 
 class ScriptedServer:
@@ -102,14 +102,14 @@ class ScriptedServer:
             body = error_body(error.message, status=400, param=error.param, code=error.code)
             await send_json(send, 400, body)
             return
-        scene = read_scene(request.messages, request.tools)
-        served = _served(scope, request, scene)
+        context = read_turn_context(request.messages, request.tools)
+        served = _served(scope, request, context)
         self._requests.append(served)
         script = self._scripts.get(request.model, self._default)
         if script is None:
             await send_json(send, *_unknown_model(request))
             return
-        delivery = self._delivery(script, scene, request, served, raw, send)
+        delivery = self._delivery(script, context, request, served, raw, send)
         if not delivery.waits:
             await delivery.run()
         elif not await _run_while_connected(delivery.run, receive):
@@ -118,23 +118,26 @@ class ScriptedServer:
     def _delivery(
         self,
         script: Script,
-        scene: Scene,
+        context: TurnContext,
         request: WireRequest,
         served: ServedRequest,
         raw: bytes,
         send: Send,
     ) -> Delivery:
         seed = hashlib.blake2b(raw, digest_size=12).hexdigest()
-        planned = play(script, scene, seed=seed, sent=request.body)
+        planned = play(script, context, seed=seed, sent=request.body)
         wire = _WIRES[request.api](planned, request, seed=seed)
         return Delivery(planned, wire, served, self._before_token, send)
 
 
 _APIS: Final[Mapping[str, Api]] = {"/responses": "responses", "/chat/completions": "chat"}
-_WIRES: Final[Mapping[Api, Callable[..., Wire]]] = {"chat": ChatWire, "responses": ResponsesWire}
+_WIRES: Final[Mapping[Api, Callable[..., ScriptedWire]]] = {
+    "chat": ChatWire,
+    "responses": ResponsesWire,
+}
 
 
-def _served(scope: Scope, request: WireRequest, scene: Scene) -> ServedRequest:
+def _served(scope: Scope, request: WireRequest, context: TurnContext) -> ServedRequest:
     headers = {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
     }
@@ -144,9 +147,9 @@ def _served(scope: Scope, request: WireRequest, scene: Scene) -> ServedRequest:
         model=request.model,
         body=request.body,
         headers=headers,
-        phase=scene.phase,
-        round=scene.round,
-        attempt=scene.attempt,
+        phase=context.phase,
+        round=context.round,
+        attempt=context.attempt,
     )
 
 

@@ -21,7 +21,7 @@ class Frame(NamedTuple):
     token: bool = False
 
 
-class Wire(Protocol):
+class ScriptedWire(Protocol):
     """A play in one API's format: as a stream (``opening``, ``frames``, ``closing``) or whole."""
 
     def opening(self) -> bytes:

@@ -146,8 +146,8 @@ def test_a_report_tells_what_an_agent_takes(agent: str, own: str, takes: str) ->
 
 def test_what_an_agent_of_another_framework_takes_is_not_known() -> None:
     report = check_text("agents: [{backend: {type: claude_code}}]", {}, "t.yaml")
-    assert report.outline is not None
-    assert [agent.inputs for agent in report.outline.agents] == [()]
+    assert report.summary is not None
+    assert [agent.inputs for agent in report.summary.agents] == [()]
 
 
 def test_a_wrong_value_takes_the_place_of_its_keys_finding() -> None:

@@ -20,7 +20,7 @@ from massgen_compat._run.team import Api
 from massgen_compat._run.turn import Phase
 from massgen_compat.testing import ScriptedServer
 from massgen_compat.testing.request import read_request
-from massgen_compat.testing.scene import read_scene
+from massgen_compat.testing.turn_context import read_turn_context
 
 SECRET = "sk-proj-ThisIsTheKeyOfTheProvider0123456789"
 PATIENCE = 10
@@ -117,7 +117,7 @@ class Provider:
         self._note(model, 1)
         try:
             request = read_request(api, raw)
-            phase = read_scene(request.messages, request.tools).phase
+            phase = read_turn_context(request.messages, request.tools).phase
             wire = self._wires.get(model, NORMAL)
             wire = wire if wire.phase in {None, phase} else NORMAL
             if wire.leaves and leaving is not None:

@@ -100,7 +100,7 @@ def told(state: State, transition: Transition) -> State:
     assert after.calls <= after.rules.call_limit
     if state.stage is Stage.DONE:
         assert transition == Transition(state)
-    lost = {seat.agent for seat in state.answered} - {seat.agent for seat in after.answered}
+    lost = {member.agent for member in state.answered} - {member.agent for member in after.answered}
     assert not lost, "an answer is never lost"
     return after
 

@@ -152,9 +152,9 @@ async def record(package: Package, scenario: Scenario, mode: str) -> list[dict[s
         try:
             async for chunk in orchestration.chunks("Why is the sky blue?", list(scenario.tools)):
                 row: dict[str, Any] = {"chunk": _chunk(chunk)}
-                standing = orchestration.states(tuple(scenario.scripts))
-                if not rows or standing != _last(rows):
-                    row["standing"] = standing
+                status = orchestration.states(tuple(scenario.scripts))
+                if not rows or status != _last(rows):
+                    row["status"] = status
                 rows.append(row)
         finally:
             await orchestration.aclose()
@@ -162,7 +162,7 @@ async def record(package: Package, scenario: Scenario, mode: str) -> list[dict[s
 
 
 def _last(rows: list[dict[str, Any]]) -> object:
-    return next(row["standing"] for row in reversed(rows) if "standing" in row)
+    return next(row["status"] for row in reversed(rows) if "status" in row)
 
 
 _FIELDS = ("type", "source", "content", "error", "tool_calls", "reasoning_delta",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from massgen_compat._massgen.chunks import Chunk, Place, Standing, read_chunk, read_standing
+from massgen_compat._massgen.chunks import AgentStatus, Chunk, Place, read_chunk, read_status
 from massgen_compat._massgen.translate import Translator
 from massgen_compat.events import (
     AgentLeft,
@@ -90,28 +90,28 @@ CASES = (
 )
 
 
-def rows(name: str) -> Iterator[tuple[Chunk, Standing]]:
+def rows(name: str) -> Iterator[tuple[Chunk, AgentStatus]]:
     """The chunks of a recording, each with how the agents stood."""
-    standing = Standing(places=tuple(Place(agent=agent) for agent in AGENTS))
+    status = AgentStatus(places=tuple(Place(agent=agent) for agent in AGENTS))
     for row in json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")):
-        if given := row.get("standing"):
-            standing = standing_of(given)
-        yield read_chunk(row["chunk"]), standing
+        if given := row.get("status"):
+            status = status_of(given)
+        yield read_chunk(row["chunk"]), status
 
 
-def standing_of(given: Any) -> Standing:
+def status_of(given: Any) -> AgentStatus:
     places = tuple(
         replace(Place(**place), vote=tuple(place["vote"]) if place["vote"] else None)
         for place in given["places"]
     )
-    return Standing(places=places, selected=given["selected"])
+    return AgentStatus(places=places, selected=given["selected"])
 
 
 def play(name: str, **options: Any) -> tuple[Translator, list[RunEvent]]:
     """All that a recording comes to, up to the end that the engine would see."""
     translator, events = Translator(AGENTS, **options), list[RunEvent]()
-    for chunk, standing in rows(name):
-        events += translator.feed(chunk, standing)
+    for chunk, status in rows(name):
+        events += translator.feed(chunk, status)
         if translator.calls is not None:
             break
     return translator, events
@@ -194,13 +194,13 @@ def recordings() -> list[Path]:
 
 # Written by hand: what no recording has.
 
-START = Standing(places=(Place(agent="ada", answer="One.", answers=1), Place(agent="ben")))
+START = AgentStatus(places=(Place(agent="ada", answer="One.", answers=1), Place(agent="ben")))
 
 
-def with_vote(standing: Standing, agent: str, target: str | None) -> Standing:
+def with_vote(status: AgentStatus, agent: str, target: str | None) -> AgentStatus:
     vote = (target, "good") if target else None
-    places = [replace(p, vote=vote) if p.agent == agent else p for p in standing.places]
-    return replace(standing, places=tuple(places))
+    places = [replace(p, vote=vote) if p.agent == agent else p for p in status.places]
+    return replace(status, places=tuple(places))
 
 
 def test_a_new_answer_voids_the_votes_before_it() -> None:
@@ -257,8 +257,8 @@ def test_states_of_massgen_are_read_as_they_are() -> None:
         is_killed = False
         restart_count = 3
 
-    standing = read_standing({"ada": State(), "ben": object()}, AGENTS, None)
-    assert standing.of("ada") == Place(
+    status = read_status({"ada": State(), "ben": object()}, AGENTS, None)
+    assert status.of("ada") == Place(
         agent="ada", answer="One.", answers=2, vote=("ben", "better"), round=3
     )
-    assert standing.of("ben") == Place(agent="ben")
+    assert status.of("ben") == Place(agent="ben")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from massgen_compat.events import Answered, PresentationStarted, RunEvent, WinnerChosen
 from massgen_compat.protocol.chat.request import parse
 from massgen_compat.protocol.decision import shown
-from massgen_compat.protocol.trace import Narrator
+from massgen_compat.protocol.trace import TraceWriter
 
 TOOLS = [{"type": "function", "function": {"name": "read"}}]
 RESULT = {"role": "tool", "tool_call_id": "c", "content": "x"}
@@ -26,7 +26,7 @@ def decision(*messages: dict[str, Any]) -> str | None:
 
 
 def told(*, with_decision: bool, draft: str = "Read a first.") -> str:
-    narrator = Narrator("status", with_decision=with_decision)
+    narrator = TraceWriter("status", with_decision=with_decision)
     events: list[RunEvent] = [
         Answered(agent="ada", round=1, label="agent1", content=draft, number=1),
         Answered(agent="ben", round=1, label="agent2", content="Guess.", number=1),

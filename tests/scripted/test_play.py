@@ -25,7 +25,7 @@ from massgen_compat.testing.play import (
     play,
     text_tokens,
 )
-from massgen_compat.testing.scene import read_scene
+from massgen_compat.testing.turn_context import read_turn_context
 
 NAMES = ToolNames()
 TEAM = Team("team", [Agent("critic", model="m"), Agent("poet", model="m")])
@@ -52,7 +52,7 @@ VOTE = tool("vote", agent_id={"enum": ["agent1", "agent2"]}, reason=CONTENT)
 def played(
     script: Any, messages: Sequence[Message], tools: Sequence[Tool] = (), **options: Any
 ) -> Play:
-    return play(parse_script(script), read_scene(messages, tools), seed="0", **options)
+    return play(parse_script(script), read_turn_context(messages, tools), seed="0", **options)
 
 
 def calls(plan: Play) -> list[tuple[str, Any]]:
@@ -109,12 +109,12 @@ PLACES = {
 @pytest.mark.parametrize("name", PLACES)
 def test_the_conversation_tells_where_the_run_is(name: str) -> None:
     place = PLACES[name]
-    scene = read_scene(place.messages, place.tools)
+    scene = read_turn_context(place.messages, place.tools)
     assert (scene.phase, scene.round, scene.attempt) == (place.phase, place.round, place.attempt)
 
 
 def test_a_request_that_says_where_it_is_wins_over_the_text() -> None:
-    scene = read_scene((USER, DRAFT), phase=Phase.EVALUATE, number=5)
+    scene = read_turn_context((USER, DRAFT), phase=Phase.EVALUATE, number=5)
     assert (scene.phase, scene.round) == (Phase.EVALUATE, 5)
 
 

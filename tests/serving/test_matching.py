@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat._server.retries import Identity, Matching, identify
+from massgen_compat._server.retries import Identity, RunIndex, identify
 from massgen_compat.errors import InvalidRequest
 
 BODY: dict[str, Any] = {"model": "team", "messages": [{"role": "user", "content": "secret"}]}
@@ -48,7 +48,7 @@ def test_a_key_of_any_length_is_refused() -> None:
 
 
 def test_a_key_of_a_live_request_with_another_body_is_an_error_that_nobody_retries() -> None:
-    matching: Matching[str] = Matching()
+    matching: RunIndex[str] = RunIndex()
     first = Identity(b"a", key=b"k")
     matching.add(first, "run")
     assert matching.find(first) == ["run"]
@@ -72,7 +72,7 @@ def test_only_live_runs_of_the_same_request_are_found(
     history: list[tuple[Identity, bool]],
 ) -> None:
     """Each request starts a run unless it finds one; every other one also ends the oldest."""
-    matching: Matching[int] = Matching()
+    matching: RunIndex[int] = RunIndex()
     alive: dict[int, Identity] = {}
     for number, (identity, ends) in enumerate(history):
         try:

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat._server.queue import Places
+from massgen_compat._server.queue import RunQueue
 
 
 def test_the_first_run_the_next_wait_and_the_rest_are_refused() -> None:
-    places: Places[str] = Places(2, 1)
+    places: RunQueue[str] = RunQueue(2, 1)
     assert [places.arrive(run) for run in "abcd"] == ["runs", "runs", "waits", "refused"]
     assert places.leave("a") == "c"
     assert places.leave("b") is None
@@ -15,7 +15,7 @@ def test_the_first_run_the_next_wait_and_the_rest_are_refused() -> None:
 
 
 def test_without_a_queue_nobody_waits() -> None:
-    places: Places[str] = Places(1, 0)
+    places: RunQueue[str] = RunQueue(1, 0)
     assert [places.arrive(run) for run in "ab"] == ["runs", "refused"]
 
 
@@ -28,7 +28,7 @@ def test_places_are_full_before_anybody_waits_and_given_in_order(
     max_runs: int, max_queue: int, history: list[int | None]
 ) -> None:
     """``None``: somebody arrives; a number: that one leaves, whether or not it is there."""
-    places: Places[int] = Places(max_runs, max_queue)
+    places: RunQueue[int] = RunQueue(max_runs, max_queue)
     arrived, admitted = 0, list[int]()
     left: set[int] = set()
     for event in history:

@@ -15,7 +15,7 @@ from massgen_compat._run.turn import (
     TextPiece,
     TurnPiece,
 )
-from massgen_compat._upstream.chat import Parser
+from massgen_compat._upstream.chat import ChatReplyParser
 from massgen_compat.errors import UpstreamError, UpstreamMalformed, UpstreamRateLimited
 
 Chunk = dict[str, Any]
@@ -34,7 +34,7 @@ def part(arguments: object = None, name: str | None = None, **fields: Any) -> di
 
 
 def read(*chunks: Chunk) -> tuple[list[TurnPiece], Reply]:
-    parser = Parser()
+    parser = ChatReplyParser()
     pieces = [piece for event in chunks for piece in parser.feed(event)]
     return pieces, parser.finish()
 
@@ -247,7 +247,7 @@ def test_a_whole_completion_is_read_as_well() -> None:
         "annotations": [],
         "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}],
     }
-    parser = Parser()
+    parser = ChatReplyParser()
     body = {"object": "chat.completion", "choices": [{"message": message, "finish_reason": None}]}
     assert list(parser.feed(body)) == [CallPiece(0, "", id="a", name="f")]
     assert parser.done

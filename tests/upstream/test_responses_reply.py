@@ -17,7 +17,7 @@ from massgen_compat._run.turn import (
     TextPiece,
     TurnPiece,
 )
-from massgen_compat._upstream.responses import Parser
+from massgen_compat._upstream.responses import ResponsesReplyParser
 from massgen_compat.errors import (
     ContextLengthExceeded,
     UpstreamError,
@@ -31,7 +31,7 @@ Event = dict[str, Any]
 
 
 def read(*events: Event) -> tuple[list[TurnPiece], Reply]:
-    parser = Parser()
+    parser = ResponsesReplyParser()
     pieces = [piece for event in events for piece in parser.feed(event)]
     assert parser.done
     return pieces, parser.finish()
@@ -254,7 +254,7 @@ def test_a_failure_is_an_error(case: Failure) -> None:
 
 
 def test_a_response_without_its_end_is_cut() -> None:
-    parser = Parser()
+    parser = ResponsesReplyParser()
     assert list(parser.feed(text(0, "Hi"))) == [TextPiece("Hi")]
     assert not parser.complete
     with pytest.raises(UpstreamMalformed, match="ended before"):

@@ -18,13 +18,13 @@ from massgen_compat.protocol.chat.tools import (
     WireToolChoice,
     check_parameters,
 )
-from massgen_compat.protocol.wire import Wire, by_type
+from massgen_compat.protocol.wire import WireModel, by_type
 
 MAX_FUNCTIONS = 128
 """OpenAI's bound."""
 
 
-class NamedFunction(Wire):
+class NamedFunction(WireModel):
     """The choice of one function."""
 
     name: ToolName

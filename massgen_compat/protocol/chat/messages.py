@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import AfterValidator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from massgen_compat.protocol.wire import Wire, by_key, by_type
+from massgen_compat.protocol.wire import WireModel, by_key, by_type
 
 MAX_PARTS: Final = 1024
 MAX_TOOL_CALLS: Final = 128
@@ -35,49 +35,49 @@ def _allowed_url(url: str) -> str:
 # Parts of a content
 
 
-class TextPart(Wire):
+class TextPart(WireModel):
     """``{"type": "text", "text": …}``."""
 
     type: Literal["text"]
     text: Text
 
 
-class RefusalPart(Wire):
+class RefusalPart(WireModel):
     """``{"type": "refusal", "refusal": …}``."""
 
     type: Literal["refusal"]
     refusal: Text
 
 
-class ImageUrl(Wire):
+class ImageUrl(WireModel):
     """Where an image is. It is passed on and never fetched here."""
 
     url: Annotated[Text, AfterValidator(_allowed_url)]
     detail: Literal["auto", "low", "high", "original"] | None = None
 
 
-class ImagePart(Wire):
+class ImagePart(WireModel):
     """``{"type": "image_url", "image_url": {…}}``."""
 
     type: Literal["image_url"]
     image_url: ImageUrl
 
 
-class AudioData(Wire):
+class AudioData(WireModel):
     """Base64 audio and its format."""
 
     data: Text
     format: Literal["wav", "mp3"]
 
 
-class AudioPart(Wire):
+class AudioPart(WireModel):
     """``{"type": "input_audio", "input_audio": {…}}``."""
 
     type: Literal["input_audio"]
     input_audio: AudioData
 
 
-class FileData(Wire):
+class FileData(WireModel):
     """A file by its id at the provider, or base64 with a name."""
 
     file_id: Name | None = None
@@ -91,7 +91,7 @@ def _named_or_given(file: FileData) -> FileData:
     return file
 
 
-class FilePart(Wire):
+class FilePart(WireModel):
     """``{"type": "file", "file": {…}}``."""
 
     type: Literal["file"]
@@ -132,7 +132,7 @@ UserContent: TypeAlias = Annotated[
 # Messages
 
 
-class SystemMessage(Wire):
+class SystemMessage(WireModel):
     """A system message."""
 
     role: Literal["system"]
@@ -140,7 +140,7 @@ class SystemMessage(Wire):
     name: Name | None = None
 
 
-class DeveloperMessage(Wire):
+class DeveloperMessage(WireModel):
     """A developer message, the only role whose schema itself demands a content."""
 
     role: Literal["developer"]
@@ -148,7 +148,7 @@ class DeveloperMessage(Wire):
     name: Name | None = None
 
 
-class UserMessage(Wire):
+class UserMessage(WireModel):
     """A user message."""
 
     role: Literal["user"]
@@ -156,14 +156,14 @@ class UserMessage(Wire):
     name: Name | None = None
 
 
-class CalledFunction(Wire):
+class CalledFunction(WireModel):
     """The name and the JSON arguments of a call, as a model wrote them."""
 
     name: Name
     arguments: Text
 
 
-class FunctionCall(Wire):
+class FunctionCall(WireModel):
     """A call of a function in ``tool_calls``."""
 
     id: Name
@@ -171,14 +171,14 @@ class FunctionCall(Wire):
     function: CalledFunction
 
 
-class CalledCustom(Wire):
+class CalledCustom(WireModel):
     """The name and the input of a custom tool's call."""
 
     name: Name
     input: Text
 
 
-class CustomCall(Wire):
+class CustomCall(WireModel):
     """A call of a custom tool in ``tool_calls``."""
 
     id: Name
@@ -192,7 +192,7 @@ AssistantCall: TypeAlias = Annotated[
 ]
 
 
-class AssistantMessage(Wire):
+class AssistantMessage(WireModel):
     """An assistant message."""
 
     role: Literal["assistant"]
@@ -207,7 +207,7 @@ class AssistantMessage(Wire):
     function_call: CalledFunction | None = None
 
 
-class ToolMessage(Wire):
+class ToolMessage(WireModel):
     """The result of a call of ``tool_calls``; clients put images into them, too."""
 
     role: Literal["tool"]
@@ -216,7 +216,7 @@ class ToolMessage(Wire):
     name: Name | None = None
 
 
-class FunctionMessage(Wire):
+class FunctionMessage(WireModel):
     """The result of a ``function_call``."""
 
     role: Literal["function"]

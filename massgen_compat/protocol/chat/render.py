@@ -22,7 +22,7 @@ from massgen_compat.events import (
     RunStarted,
 )
 from massgen_compat.protocol.stop import StopCut
-from massgen_compat.protocol.trace import Narrator
+from massgen_compat.protocol.trace import TraceWriter
 from massgen_compat.protocol.usage import massgen_object, run_usage
 
 FINGERPRINT: Final = "fp_massgen_compat"
@@ -152,14 +152,14 @@ class Renderer:
         self._usage_wanted = options.include_usage or not stream
         self._massgen_wanted = options.massgen_object
         self._background = background
-        self._narrator = Narrator(run.trace or "status", with_decision=bool(run.tools))
+        self._trace_writer = TraceWriter(run.trace or "status", with_decision=bool(run.tools))
         self._choices = [_Choice(options, index) for index in range(run.choices)]
 
     def feed(self, event: RunEvent) -> list[dict[str, Any]]:
         """The chunks that an event adds to the response, often none."""
         match event:
             case RunStarted():
-                self._narrator.tell(event)
+                self._trace_writer.tell(event)
                 said = [each.choice({"role": "assistant"}) for each in self._choices]
             case MessageText():
                 said = self._choices[event.choice].text(event)
@@ -170,7 +170,7 @@ class Renderer:
             case RunCompleted():
                 return self._end(event.result)
             case _:
-                told = self._narrator.tell(event)
+                told = self._trace_writer.tell(event)
                 said = [self._choices[0].choice({"reasoning_content": told})] if told else []
         return [self._chunk(choice) for choice in said]
 

@@ -27,7 +27,7 @@ from massgen_compat.protocol.parameters import (
 )
 from massgen_compat.protocol.request import ParsedRequest
 from massgen_compat.protocol.validation import first_fault, type_name
-from massgen_compat.protocol.wire import Wire, at_most, by_type
+from massgen_compat.protocol.wire import WireModel, at_most, by_type
 
 MAX_MODEL: Final = 256
 MAX_MESSAGES: Final = 2048
@@ -55,14 +55,14 @@ _Value: TypeAlias = Annotated[str, Field(max_length=512)]
 _Bias: TypeAlias = Annotated[int, Field(ge=-100, le=100)]
 
 
-class StreamOptions(Wire):
+class StreamOptions(WireModel):
     """What a stream carries beside the message. Obfuscation is never added."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class ChatPayload(Wire):
+class ChatPayload(WireModel):
     """The body of ``POST /v1/chat/completions``. ``null`` is the same as absent.
 
     The order of the fields is the order in which the real API reports faults.

@@ -8,24 +8,24 @@ from pydantic import ConfigDict, Field, Tag
 from massgen_compat._run.message import Message, OutputFormat
 from massgen_compat._run.output_format import schema_fault
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.protocol.wire import Wire, by_key
+from massgen_compat.protocol.wire import WireModel, by_key
 
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")]
 
 
-class TextResponse(Wire):
+class TextResponse(WireModel):
     """Text, as without a format."""
 
     type: Literal["text"]
 
 
-class JsonObjectResponse(Wire):
+class JsonObjectResponse(WireModel):
     """Any JSON object."""
 
     type: Literal["json_object"]
 
 
-class JsonSchema(Wire):
+class JsonSchema(WireModel):
     """A schema under a name."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -36,7 +36,7 @@ class JsonSchema(Wire):
     strict: bool | None = None
 
 
-class JsonSchemaResponse(Wire):
+class JsonSchemaResponse(WireModel):
     """JSON that fits a schema."""
 
     type: Literal["json_schema"]

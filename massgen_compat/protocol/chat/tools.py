@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, Tag
 
 from massgen_compat._run.message import NamedTool, Tool, ToolChoice
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.protocol.wire import Wire, by_key, by_type
+from massgen_compat.protocol.wire import WireModel, by_key, by_type
 
 MAX_TOOLS: Final = 512
 """OpenAI documents 128; coding clients with many servers send more."""
@@ -26,7 +26,7 @@ ToolName: TypeAlias = Annotated[
 ]
 
 
-class WireFunction(Wire):
+class WireFunction(WireModel):
     """A function that the model may call."""
 
     name: ToolName
@@ -35,27 +35,27 @@ class WireFunction(Wire):
     strict: bool | None = None
 
 
-class FunctionTool(Wire):
+class FunctionTool(WireModel):
     """A function tool."""
 
     type: Literal["function"]
     function: WireFunction
 
 
-class TextFormat(Wire):
+class TextFormat(WireModel):
     """Input without a form."""
 
     type: Literal["text"]
 
 
-class Grammar(Wire):
+class Grammar(WireModel):
     """A context-free grammar, or a regular expression."""
 
     syntax: Literal["lark", "regex"]
     definition: Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 
 
-class GrammarFormat(Wire):
+class GrammarFormat(WireModel):
     """Input that follows a grammar. Nothing here compiles it: it is the provider's matter."""
 
     type: Literal["grammar"]
@@ -68,7 +68,7 @@ _Format: TypeAlias = Annotated[
 ]
 
 
-class WireCustom(Wire):
+class WireCustom(WireModel):
     """A tool whose input is free text."""
 
     name: ToolName
@@ -76,7 +76,7 @@ class WireCustom(Wire):
     format: _Format | None = None
 
 
-class CustomTool(Wire):
+class CustomTool(WireModel):
     """A custom tool."""
 
     type: Literal["custom"]
@@ -89,18 +89,18 @@ WireTool: TypeAlias = Annotated[
 ]
 
 
-class _Named(Wire):
+class _Named(WireModel):
     name: ToolName
 
 
-class FunctionChoice(Wire):
+class FunctionChoice(WireModel):
     """The choice of one function."""
 
     type: Literal["function"]
     function: _Named
 
 
-class CustomChoice(Wire):
+class CustomChoice(WireModel):
     """The choice of one custom tool."""
 
     type: Literal["custom"]
@@ -113,12 +113,12 @@ _Choice: TypeAlias = Annotated[
 ]
 
 
-class _Allowed(Wire):
+class _Allowed(WireModel):
     mode: Literal["auto", "required"]
     tools: Annotated[list[_Choice], Field(min_length=1, max_length=MAX_TOOLS)]
 
 
-class AllowedChoice(Wire):
+class AllowedChoice(WireModel):
     """The choice among some of the tools."""
 
     model_config = ConfigDict(extra="ignore")

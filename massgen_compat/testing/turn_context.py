@@ -27,7 +27,7 @@ _QUOTED = re.compile(r"^(={8,}) (\S+) \1\n(.*?)\n\1 end of \2 \1$", re.MULTILINE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class TurnContext:
     """A turn as a script needs it.
 
     ``round`` is ``None`` in a conversation without a briefing. ``attempt`` counts from 1.
@@ -53,14 +53,14 @@ class _Briefing:
     round: int
 
 
-def read_scene(
+def read_turn_context(
     messages: Sequence[Message],
     tools: Sequence[Tool] = (),
     *,
     phase: Phase | None = None,
     number: int | None = None,
-) -> Scene:
-    """Read the scene of a turn; ``phase`` and round ``number`` win over what the text says.
+) -> TurnContext:
+    """Read the context of a turn; ``phase`` and round ``number`` win over what the text says.
 
     Without a briefing the tools decide: a ``vote`` tool means an evaluation, ``new_answer`` alone
     a draft, neither a presentation.
@@ -71,7 +71,7 @@ def read_scene(
     else:
         phase = phase or briefing.phase
         number = briefing.round if number is None else number
-    return Scene(
+    return TurnContext(
         phase=phase,
         round=number,
         attempt=_attempt(messages, briefing, phase),
