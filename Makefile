@@ -23,7 +23,7 @@ test: .venv/.dev
 # CLIENTS='--only opencode --scenario tools': some of them (tests/clients/__main__.py has more).
 test-clients: clients .venv/.openai-2.2
 	$(BIN)/python -m tests.clients $(CLIENTS)
-	$(OLD)/pytest -q tests/upstream tests/test_end_to_end.py
+	$(OLD)/pytest -q tests/upstream tests/end_to_end/test_end_to_end.py
 
 # The suite next to the real MassGen and its old openai (httpx), and the engine that runs teams on it.
 # Old httpx leaves generators of bodies to the garbage collector, which trio warns of.
@@ -31,11 +31,11 @@ test-clients: clients .venv/.openai-2.2
 test-massgen: .venv/.massgen
 	$(MASSGEN)/pytest --numprocesses auto --dist loadfile \
 	  -W "ignore:Async generator 'httpx._content:ResourceWarning" \
-	  --deselect tests/test_cassettes.py::test_other_models_get_the_default_policys_bytes
+	  --deselect tests/end_to_end/test_cassettes.py::test_other_models_get_the_default_policys_bytes
 
 # What the real MassGen yields, for the tests of its translation.
 massgen-recordings: .venv/.massgen
-	$(MASSGEN)/python -m tests.on_massgen.record
+	$(MASSGEN)/python -m tests.massgen.record
 
 # Two server processes behind nginx, which is installed where it is missing (Debian, as root or with
 # sudo).

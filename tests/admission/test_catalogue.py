@@ -9,9 +9,9 @@ from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
+from tests.admission.test_background import TITLE
 from tests.fakes import Model, agreeable, failing
-from tests.test_background import TITLE
-from tests.test_server import ask
+from tests.server.test_server import ask
 
 HELLO: list[Any] = [{"role": "user", "content": "Why is the sky blue?"}]
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}

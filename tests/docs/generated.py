@@ -282,7 +282,7 @@ def cli_reference() -> str:
         parts.append(table(("argument", "default", "effect"), rows))
         lines = (parser.epilog or "").strip().splitlines()[1:]
         examples = "\n".join(line.strip() for line in lines)
-        mark = "not run: examples of the help; tests/test_cli.py and tests/doctor run the commands"
+        mark = "not run: examples of the help; the tests in tests/cli run the commands"
         parts.append(f"<!-- {mark} -->\n```sh\n{examples}\n```\n")
     return "\n".join(parts).replace("| argument | default | effect |\n| --- | --- | --- |\n\n", "")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from tests.fakes import Model
-from tests.test_server import ask, massgen_of
+from tests.server.test_server import ask, massgen_of
 
 BODIES = [
     json.loads(path.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import pytest
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from tests.fakes import Model
-from tests.test_server import KEYS, ask, every_path, massgen_of
+from tests.server.test_server import KEYS, ask, every_path, massgen_of
 
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 RESULT = {"type": "function_call_output", "call_id": "c", "output": "x"}

@@ -16,7 +16,7 @@ from massgen_compat import Agent, Backend, MassGen, Team
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.testing import ScriptedServer
-from tests.test_server import ask
+from tests.server.test_server import ask
 
 KEY = "the-key-of-the-client-0123456789"
 PROVIDER_KEY = "the-key-of-the-provider-0123456789"

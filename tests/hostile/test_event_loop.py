@@ -11,7 +11,7 @@ import pytest
 from massgen_compat.cli.server import serving
 from massgen_compat.testing import ScriptedServer
 from tests.processes import served
-from tests.test_server import ask
+from tests.server.test_server import ask
 
 MEGABYTE = 1_000_000
 LONGEST_GAP = 50

@@ -12,7 +12,7 @@ from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.cli.uvicorn_limits import MAX_HEAD_BYTES, MAX_HEADERS, BoundedHead
 from tests.fakes import Model
-from tests.test_server import massgen_of
+from tests.server.test_server import massgen_of
 
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
 QUESTION = b'{"model": "team", "messages": [{"role": "user", "content": "hi"}]}'

@@ -10,7 +10,7 @@ from massgen_compat import Agent, Backend, MassGen, Team
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.testing import ScriptedServer
-from tests.test_server import CHAT, ask
+from tests.server.test_server import CHAT, ask
 
 
 def team_at(url: str, model: str) -> MassGen:

@@ -22,10 +22,10 @@ from massgen_compat._run.turn import Phase
 from massgen_compat.cli.server import serving
 from massgen_compat.testing import ScriptedServer
 from massgen_compat.testing.delivery import ServedRequest
+from tests.cli.test_cli import GREETED, config
+from tests.end_to_end.test_tools_property import SCRIPT, TOOL, find_treasure
 from tests.processes import PATIENCE, Served, served
 from tests.scaling.proxy import CONFIG, Proxy, proxied, until
-from tests.test_cli import GREETED, config
-from tests.test_tools_property import SCRIPT, TOOL, find_treasure
 
 PAGE = CONFIG.with_name("scaling.md")
 SOON = 8

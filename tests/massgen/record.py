@@ -16,7 +16,7 @@ from typing import Any
 from massgen_compat._massgen.orchestration import Orchestration
 from massgen_compat._massgen.package import Package, load
 from massgen_compat._upstream.tolerant import mapping
-from tests.on_massgen.stage import upstream
+from tests.massgen.stage import upstream
 
 FOLDER = Path(__file__).parent / "recordings"
 MODES = ("strict", "legacy")

@@ -1,6 +1,6 @@
 """The page on parameters: its table is that of the code, and the code's is complete.
 
-``UPDATE_SNAPSHOTS=1 pytest tests/test_parameters_docs.py`` writes the table anew.
+``UPDATE_SNAPSHOTS=1 pytest tests/docs/test_parameters.py`` writes the table anew.
 """
 
 import inspect
@@ -14,9 +14,9 @@ from openai.resources.chat.completions import AsyncCompletions, Completions
 from massgen_compat.protocol.chat.request import ChatPayload
 from massgen_compat.protocol.parameters import PARAMETERS, Level, Parameter
 
-PAGE = Path(__file__).parents[1] / "docs" / "parameters.md"
+PAGE = Path(__file__).parents[2] / "docs" / "parameters.md"
 TABLE = re.compile(
-    r"(?<=tests/test_parameters_docs\.py -->\n).*?(?=<!-- end of parameters -->)", re.DOTALL
+    r"(?<=tests/docs/test_parameters\.py -->\n).*?(?=<!-- end of parameters -->)", re.DOTALL
 )
 WHO: dict[Level, str] = {
     "server": "server",

@@ -11,7 +11,7 @@ from massgen_compat._run.result import Usage
 from massgen_compat._run.turn import Phase
 from massgen_compat.events import MessageText, RunEvent, TurnFinished, from_json, to_json
 from tests.fakes import QUESTION, Model
-from tests.test_telemetry import events_of, massgen
+from tests.telemetry.test_telemetry import events_of, massgen
 
 EVENTS = get_args(RunEvent)
 JSON = st.recursive(

@@ -26,7 +26,7 @@ from massgen_compat.events import (
 )
 from massgen_compat.testing import ServedRequest
 from tests.fakes import Model
-from tests.on_massgen.stage import (
+from tests.massgen.stage import (
     QUESTION,
     massgen_at,
     needs_massgen,

@@ -20,8 +20,8 @@ from massgen_compat.cli.doctor.checkup import CHATS, NO_MODEL, Target, Verdict, 
 from massgen_compat.cli.doctor.findings import CHECKS, Finding, Level
 from massgen_compat.cli.doctor.refusals import WRONG_KEY
 from massgen_compat.cli.server import serving
-from tests.doctor import values
-from tests.doctor.endpoints import (
+from tests.cli.doctor import values
+from tests.cli.doctor.endpoints import (
     KEY,
     NUMBERS,
     Altered,

@@ -21,8 +21,8 @@ from massgen_compat.errors import (
     UpstreamUnreachable,
 )
 from tests.fakes import Model, failing
-from tests.test_load import PATIENCE, Bench, asking, body_of, until
-from tests.test_server import Answer, ask
+from tests.server.test_load import PATIENCE, Bench, asking, body_of, until
+from tests.server.test_server import Answer, ask
 
 RETRY = {"x-stainless-retry-count": "1"}
 KEY = {"Idempotency-Key": "one-of-its-own"}

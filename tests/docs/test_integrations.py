@@ -16,10 +16,10 @@ from massgen_compat._run.background_rules import BACKGROUND_RULES
 from massgen_compat.cli.doctor.findings import CHECKS
 from massgen_compat.cli.server import serving
 from massgen_compat.config.report import check_text
-from tests.doctor.endpoints import team
+from tests.cli.doctor.endpoints import team
 from tests.processes import run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "integrations"
 CLIENTS = sorted(path for path in PAGES.glob("*.md") if path.name != "README.md")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

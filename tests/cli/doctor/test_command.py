@@ -7,7 +7,7 @@ import pytest
 
 from massgen_compat.cli.doctor.findings import CHECKS
 from massgen_compat.cli.server import serving
-from tests.doctor.endpoints import KEY, Altered, Recorder, answering, in_body, team
+from tests.cli.doctor.endpoints import KEY, Altered, Recorder, answering, in_body, team
 from tests.processes import Outcome, run
 
 

@@ -21,7 +21,7 @@ from massgen_compat.cli.server import serving
 from massgen_compat.config import check_text, load
 from massgen_compat.testing import ScriptedServer
 from tests.conftest import SHARED
-from tests.on_massgen.stage import needs_massgen
+from tests.massgen.stage import needs_massgen
 
 pytestmark = [
     needs_massgen,

@@ -14,7 +14,7 @@ from massgen_compat.cli.server import serving
 from massgen_compat.config import check
 from massgen_compat.testing import ScriptedServer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 DOUBTFUL: Any = {"evaluate": [{"new_answer": "Ask the others."}, "vote agent1"]}

@@ -21,7 +21,7 @@ from massgen_compat.testing.delivery import ServedRequest
 
 BODIES = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
-    for path in sorted((Path(__file__).parent / "bodies").glob("*.json"))
+    for path in sorted((Path(__file__).parents[1] / "bodies").glob("*.json"))
 }
 ANSWER = "The answer of the team."
 CALLS = {"team": 7, "presenter": 1, "one": 1}

@@ -11,7 +11,7 @@ from massgen_compat.cli.doctor import completions as calls
 from massgen_compat.cli.doctor import report as reports
 from massgen_compat.cli.doctor.findings import CHECKS, Finding
 from massgen_compat.cli.doctor.observed import FrameReader, Reply
-from tests.doctor.values import CALLED, EVENTS, SAID, chunk, stream, told
+from tests.cli.doctor.values import CALLED, EVENTS, SAID, chunk, stream, told
 
 WORDS = [
     *("choices", "delta", "message", "finish_reason", "role", "content", "tool_calls", "function"),

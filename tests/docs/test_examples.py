@@ -10,7 +10,7 @@ import pytest
 from massgen_compat.config import check
 from tests.processes import run, served
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 EXAMPLES = PROJECT / "examples"
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 

@@ -40,7 +40,7 @@ from massgen_compat.events import (
     WinnerChosen,
 )
 from massgen_compat.testing import ServedRequest
-from tests.on_massgen.stage import (
+from tests.massgen.stage import (
     QUESTION,
     massgen_at,
     needs_massgen,

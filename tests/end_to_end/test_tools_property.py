@@ -28,9 +28,9 @@ from massgen_compat._run.turn import CallPiece, Phase, Reply, TurnEvent, TurnReq
 from massgen_compat.cli.server import serving
 from massgen_compat.protocol.chat.answer import fold
 from massgen_compat.testing import ScriptedServer
+from tests.cli.test_cli import config, serve
 from tests.fakes import COST, Model, answer, say, vote
 from tests.processes import Served
-from tests.test_cli import config, serve
 
 TOOL: Any = {
     "type": "function",

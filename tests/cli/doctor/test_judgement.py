@@ -21,7 +21,7 @@ from massgen_compat.cli.doctor.observed import (
     calls_of,
 )
 from massgen_compat.errors import ConfigError
-from tests.doctor.values import (
+from tests.cli.doctor.values import (
     CALLED,
     COMPLETION,
     EVENTS,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks import gpt52, thrift
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_table_of_the_gpt_5_2_page_is_the_one_that_its_command_prints() -> None:

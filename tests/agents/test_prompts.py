@@ -1,6 +1,6 @@
 """What agents are told: snapshots of every phase, and the promises that hold for any text.
 
-``UPDATE_SNAPSHOTS=1 pytest tests/test_prompts.py`` writes the snapshots anew.
+``UPDATE_SNAPSHOTS=1 pytest tests/agents/test_prompts.py`` writes the snapshots anew.
 """
 
 import json
@@ -39,7 +39,7 @@ from massgen_compat._run.team import Agent, Team, TeamSettings
 from massgen_compat._run.turn import Phase, Reply
 from massgen_compat.policies import resolve
 
-SNAPSHOTS = Path(__file__).parent / "snapshots"
+SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
 NAMES = ToolNames()
 TEAM = Team(
     "team",

@@ -15,9 +15,9 @@ from massgen_compat._run.background_rules import BackgroundRule
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.errors import ConfigError
+from tests.cli.test_cli import TEAM, config, serve
 from tests.fakes import Model
-from tests.test_cli import TEAM, config, serve
-from tests.test_server import ask, sdk
+from tests.server.test_server import ask, sdk
 
 TITLE: list[Any] = [
     {

@@ -1,6 +1,6 @@
 """The page on background requests: its table is that of the code, and its config works.
 
-``UPDATE_SNAPSHOTS=1 pytest tests/test_background_docs.py`` writes the table anew.
+``UPDATE_SNAPSHOTS=1 pytest tests/docs/test_background.py`` writes the table anew.
 """
 
 import os
@@ -12,9 +12,9 @@ from massgen_compat._run.background_rules import BACKGROUND_RULES, BackgroundRul
 from massgen_compat.config import parse
 from massgen_compat.config.keys import SECTIONS
 
-PAGE = Path(__file__).parents[1] / "docs" / "background-requests.md"
+PAGE = Path(__file__).parents[2] / "docs" / "background-requests.md"
 TABLE = re.compile(
-    r"(?<=tests/test_background_docs\.py -->\n).*?(?=<!-- end of rules -->)", re.DOTALL
+    r"(?<=tests/docs/test_background\.py -->\n).*?(?=<!-- end of rules -->)", re.DOTALL
 )
 
 
