@@ -15,7 +15,7 @@ import uvicorn
 
 from massgen_compat._run.turn import Phase
 from massgen_compat.testing import ScriptedServer, ServedRequest
-from massgen_compat.testing.delivery import Receive, Scope, Send, send_json
+from massgen_compat.testing.server import Receive, Scope, Send, send_json
 
 TOKENS = 60
 SLOW_TEXT = " ".join(f"word{index}" for index in range(TOKENS))

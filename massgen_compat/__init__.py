@@ -3,10 +3,11 @@
     massgen = MassGen(Team("pair", [Agent("a", model="gpt-5.2"), Agent("b", model="gpt-5.2")]))
     completion = await massgen.chat({"model": "pair", "messages": [...]})
 
-These names are the door: what a program needs, it imports from here. Beside it there are, for those
-who need them, ``asgi`` (``create_app``, extra ``[server]``), ``errors``, ``events``, ``engine`` (to
-write an engine, or another way to a model), ``policies``, ``config``, ``telemetry`` (``[otel]``)
-and ``testing``. Modules with an underscore are private and change without notice.
+Most programs import all that they need from here. There are these modules for more: ``asgi`` has
+``create_app`` (extra ``[server]``), ``errors`` and ``events`` have the full lists of both,
+``engine`` has what an engine or a model client of your own needs, ``policies`` the rules for
+models, ``config`` reads YAML files, ``telemetry`` makes traces (extra ``[otel]``), and ``testing``
+has models that follow a script. Modules with an underscore are private and change without notice.
 """
 
 from importlib import import_module
@@ -115,7 +116,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 
 def __getattr__(name: str) -> object:
-    """A name is loaded where it is used: building a team does not wait for the OpenAI SDK."""
+    """Load a name at its first use: a program that only builds a team does not load the SDK."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"massgen_compat.{_MODULE_OF[name]}"), name)

@@ -1,10 +1,10 @@
-"""Values from task to task within one event loop: a bounded queue, the bell that it rings, and what
-is told, as an iterator; and an alarm.
+"""Queues, notifiers and timers for the tasks of one event loop, and work in a thread.
 
-anyio's memory streams and locks yield to the event loop for every item, and its events take several
-microseconds to make and to wait for: with a task or two between a provider's token and the client,
-that was most of what a token cost. Here nobody waits who does not have to. A task that finds
-something every time goes on without yielding, so what it reads from has to be bounded.
+anyio has such things, too. But its memory streams and locks yield to the event loop for every item,
+and its events take several microseconds to make and to wait for. With a task or two between a
+provider's token and the client, that was most of what a token cost. Here a task waits only where
+there is nothing to take. A task that always finds an item therefore never yields, so that the queue
+which it reads has to be bounded.
 """
 
 import asyncio
@@ -26,9 +26,10 @@ Item = TypeVar("Item")
 
 
 class Notifier:
-    """Wakes the tasks that wait for something to change, if there are any.
+    """Wakes the tasks that wait for something to change.
 
-    On asyncio they wait for futures, which is what anyio's events are made of there.
+    On asyncio the tasks wait for plain futures, of which anyio's events are made there. On trio
+    they wait for anyio's events. A notification for which nobody waits is lost.
     """
 
     __slots__ = ("_events", "_futures")
@@ -38,10 +39,10 @@ class Notifier:
         self._events: list[anyio.Event] = []
 
     def notify(self) -> None:
-        """Wake all that wait."""
+        """Wake all tasks that wait now."""
         if self._futures:
             for future in self._futures:
-                if not future.done():  # else its task was cancelled
+                if not future.done():  # it is done if its task was cancelled
                     future.set_result(None)
             self._futures.clear()
         elif self._events:
@@ -50,7 +51,7 @@ class Notifier:
             self._events.clear()
 
     async def wait(self) -> None:
-        """Wait until it rings."""
+        """Wait for the next notification."""
         if sniffio.current_async_library() == "asyncio":
             future = asyncio.get_running_loop().create_future()
             self._futures.append(future)
@@ -62,9 +63,9 @@ class Notifier:
 
 
 class LoopTimer:
-    """Calls ``due`` now, and again after the seconds that it returns, until it is stopped.
+    """Calls ``due`` at once, and again after the seconds that each call returns, until stopped.
 
-    On asyncio it is a timer of the event loop; elsewhere a task in ``tasks``.
+    On asyncio this is a timer of the event loop; on trio it is a task in ``tasks``.
     """
 
     __slots__ = ("_context", "_due", "_loop", "_sooner", "_stopped", "_timer")
@@ -76,31 +77,32 @@ class LoopTimer:
         self._stopped = False
         if sniffio.current_async_library() == "asyncio":
             self._loop = asyncio.get_running_loop()
-            self._context = copy_context()  # in which anyio knows, without a task, where it is
+            # A timer runs outside of a task, where anyio cannot tell by itself which loop it is on.
+            self._context = copy_context()
             self._context.run(sniffio.current_async_library_cvar.set, "asyncio")
-            self._ring()
+            self._run()
         else:
             tasks.start_soon(self._wait)
 
     def sooner(self) -> None:
-        """Call it now: it is due sooner than it said."""
+        """Call ``due`` now, because it is due earlier than its last call said."""
         if self._timer is None:
             self._sooner.notify()
         else:
             self._timer.cancel()
-            self._ring()
+            self._run()
 
     def stop(self) -> None:
-        """Call it no more."""
+        """Never call ``due`` again."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
         self._sooner.notify()
 
-    def _ring(self) -> None:
+    def _run(self) -> None:
         seconds = self._due()
         if not self._stopped:
-            self._timer = self._loop.call_later(seconds, self._ring, context=self._context)
+            self._timer = self._loop.call_later(seconds, self._run, context=self._context)
 
     async def _wait(self) -> None:
         while not self._stopped:
@@ -109,9 +111,9 @@ class LoopTimer:
 
 
 class Channel(Generic[Item]):
-    """A queue of at most ``room`` items; who sends more waits, until it is ``widened``.
+    """A queue of at most ``room`` items. While it is full, ``send`` waits; ``widen`` ends that.
 
-    A list, since an empty deque takes 760 bytes.
+    It is a list, because an empty deque takes 760 bytes.
     """
 
     __slots__ = ("_arrived", "_closed", "_items", "_room", "_taken")
@@ -124,13 +126,13 @@ class Channel(Generic[Item]):
         self._closed = False
 
     async def send(self, item: Item, /) -> None:
-        """Add an item, as soon as there is room."""
+        """Add an item as soon as there is room."""
         while len(self._items) >= self._room:
             await self._taken.wait()
         self.push(item)
 
     def push(self, item: Item) -> None:
-        """Add an item, whether or not there is room."""
+        """Add an item at once, whether or not there is room."""
         self._items.append(item)
         self._arrived.notify()
 
@@ -145,16 +147,16 @@ class Channel(Generic[Item]):
         return item
 
     def held(self) -> tuple[Item, ...]:
-        """What was sent and not received yet."""
+        """The items that were sent and not received yet."""
         return tuple(self._items)
 
     def widen(self) -> None:
-        """Let nobody wait any more."""
+        """Remove the bound, so that no sender waits any more."""
         self._room = inf
         self._taken.notify()
 
     def close(self) -> None:
-        """There is no more."""
+        """End the queue. The items that it holds can still be received."""
         self._closed = True
         self._arrived.notify()
 
@@ -163,9 +165,11 @@ class Channel(Generic[Item]):
 async def streamed(
     tell: Callable[[Sink[Item]], Awaitable[None]], room: int = 64
 ) -> AsyncGenerator[AsyncIterator[Item]]:
-    """What ``tell`` says, which goes on in a task for as long as the context is open.
+    """An iterator of the items that ``tell`` sends to the sink which it is called with.
 
-    It may be ``room`` items ahead of its reader; the iterator raises what it ended with.
+    ``tell`` runs in a task for as long as the context is open; leaving the context cancels it. It
+    may be ``room`` items ahead of the iterator. If it raises an exception, the iterator raises the
+    same one after the items.
     """
     reader = _Reader[Item](room)
     try:
@@ -185,7 +189,7 @@ class _Reader(AsyncIterator[Item]):
     async def follow(self, tell: Callable[[Sink[Item]], Awaitable[None]]) -> None:
         try:
             await tell(self._channel)
-        except Exception as error:  # noqa: BLE001 - it is the reader's
+        except Exception as error:  # noqa: BLE001 - the iterator raises it
             self._error = error
         finally:
             self._channel.close()
@@ -200,7 +204,7 @@ class _Reader(AsyncIterator[Item]):
 
 
 def only(error: BaseException) -> BaseException:
-    """What went wrong, without the wrapping of task groups where it was one thing."""
+    """The error inside of exception groups, if there is a single one; else the group."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     group = cast("BaseExceptionGroup[BaseException]", error)
@@ -213,9 +217,10 @@ _LIMITER: Final = RunVar[anyio.CapacityLimiter]("massgen_compat._aio")
 
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
-    """Do the work in a thread, one at a time for each event loop.
+    """Do the work in a thread, one piece of work at a time for each event loop.
 
-    Several threads at once would all keep the interpreter's lock from the loop, 5 ms each.
+    Each of several busy threads would hold the interpreter's lock for 5 ms at a time, while the
+    event loop waits for it.
     """
     limiter = _LIMITER.get(None)
     if limiter is None:

@@ -1,6 +1,7 @@
-"""``create_app``: teams behind HTTP, as an ASGI app that mounts anywhere.
+"""``create_app``: teams behind HTTP, as an ASGI app that can be mounted anywhere.
 
-It ties the endpoints of ``http`` to their paths and puts what every request passes around them.
+The app ties the endpoints to their paths, and puts the middleware that every request passes around
+them. Needs the extra ``[server]``.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -16,6 +17,7 @@ from starlette.routing import Route
 from massgen_compat._client.massgen import MassGen
 from massgen_compat._server.access import Envelope, Keys
 from massgen_compat._server.endpoints import Endpoints
+from massgen_compat._server.openapi import PREFIXES
 from massgen_compat._server.replies import http_error, massgen_error, nobody_there
 from massgen_compat._server.requests import BodyLimits
 from massgen_compat._server.response import ClientTimeouts
@@ -29,13 +31,12 @@ from massgen_compat._server.settings import (
     RunSettings,
 )
 from massgen_compat.errors import MassGenError
-from massgen_compat.protocol.openapi import PREFIXES
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
-"""Images as ``data:`` URLs need some; nobody's conversation needs more."""
+"""Enough for conversations with images as ``data:`` URLs."""
 
 BODY_SECONDS = 60.0
-"""How long a body may take, beyond a second for each 16 KiB."""
+"""How long a body may take; a second is added for each 16 KiB of it."""
 
 HEARTBEAT_SECONDS = 10.0
 """Some clients give up after a minute of silence and start the run again."""
@@ -57,29 +58,32 @@ def create_app(  # noqa: PLR0913 - settings, each with a default
     retry_grace_seconds: float = 0.0,
     failure_memory_seconds: float = FAILURE_MEMORY_SECONDS,
 ) -> Starlette:
-    """An ASGI app that serves the teams of ``massgen``.
+    """An ASGI app that serves the teams of ``massgen``. All times are in seconds.
 
-    ``api_keys``: the keys that clients may use; without any, everybody may. ``max_body_bytes``
-    bounds a request's body (413), which may take ``body_seconds`` and a second for each 16 KiB
-    (408). ``heartbeat_seconds``: after so long a silence a stream gets an empty chunk.
-    ``cors_origins``: origins of browser apps, ``"*"`` for all; off by default.
+    ``api_keys``: the keys that clients may use; without any, no key is needed. ``max_body_bytes``
+    bounds the body of a request (413). A body may take ``body_seconds``, and a second more for each
+    16 KiB of it (408). ``heartbeat_seconds``: a stream that is silent for so long gets an empty
+    chunk. ``cors_origins``: origins of browser apps, ``"*"`` for all; none by default.
     ``write_seconds``: a client that reads nothing for so long counts as gone.
 
-    ``max_runs`` go on at once, and ``max_queue`` requests wait for a place, in their order and for
-    ``queue_seconds``; the others get 503 with ``Retry-After``, before anything of a stream.
+    ``max_runs`` runs go on at once, and ``max_queue`` requests wait for a place, in order of
+    arrival and for at most ``queue_seconds``. All others get 503 with ``Retry-After``, before a
+    stream begins.
 
-    ``join_retries``: a request that is sent again (``x-stainless-retry-count``, or the same
-    ``Idempotency-Key``) by the same client while its run goes on gets all that this run says,
-    instead of a run of its own. A run ends with its last client, or ``retry_grace_seconds`` later,
-    so that a client which comes back finds it. For ``failure_memory_seconds`` a request that failed
-    gets the same error again, without a run; 0: it never does.
+    ``join_retries``: a client that sends its request again while the run goes on (with
+    ``x-stainless-retry-count``, or with the same ``Idempotency-Key``) gets the answer of that run
+    from its beginning, and no new run. A run ends when its last client has left, or
+    ``retry_grace_seconds`` later, so that a client which comes back finds it. For
+    ``failure_memory_seconds`` a request that has failed gets the same error again, without a run;
+    with 0 it gets a new run.
 
     ``app.state.runs.drain()`` refuses new runs while open ones go on, and ``app.state.runs.end()``
-    ends those; both belong on the event loop's thread. Raises ``ValueError`` for a setting that
-    makes no sense.
+    ends those. Both have to be called on the thread of the event loop. Raises ``ValueError`` for a
+    setting that makes no sense.
 
-    As an app of its own it closes the connections of ``massgen`` when it shuts down; mounted into
-    another app it leaves that to whoever made ``massgen``, since only outer apps have a lifespan.
+    An app that is served by itself closes the connections of ``massgen`` when it shuts down.
+    Mounted into another app it does not, since only the outer app has a lifespan; then the caller
+    closes ``massgen``.
     """
     runs = Runs(
         massgen,

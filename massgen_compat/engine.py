@@ -1,9 +1,10 @@
-"""What an engine's author needs: ``Engine``, what a run tells, and the way to the agents' models.
+"""What the author of an engine needs: ``Engine``, and the types of what goes in and out of one.
 
-An engine executes runs. It tells what happens to whoever is given to it (a ``Sink`` of
-``events.RunEvent``), in the task that it was called in, and ends with it; so a slow reader slows
-its own run, and nothing is left of a run that was cancelled. The library has two: its own
-(``_local``) and the real MassGen (``_massgen``).
+An engine executes runs. It sends the events of a run to the sink that it is given. It does so in
+the task in which it is called, and leaves no task behind: so a slow reader slows down its own run
+only, and a run that is cancelled stops completely. The library has two engines: its own
+(``_local``) and the real MassGen (``_massgen``). ``ModelClient`` is the seam to the agents' models.
+``docs/writing-an-engine.md`` has an example.
 """
 
 from typing import Protocol
@@ -65,7 +66,7 @@ __all__ = [
 
 
 class Engine(Protocol):
-    """Executes runs."""
+    """Executes runs of teams."""
 
     async def run(
         self,
@@ -76,10 +77,15 @@ class Engine(Protocol):
         run_id: str,
         detail: Detail,
     ) -> None:
-        """Execute a run to its end. Cancelled, it ends every model call that it made.
+        """Execute a run to its end, and send its events to ``events``.
 
-        It tells ``RunStarted`` first and ``RunCompleted`` last, or raises a ``MassGenError``. What
-        the agents write beside the message is told with the ``detail`` ``full`` only. Where its
-        deadline has passed it widens ``events``, and waits no more for who does not listen.
+        ``team`` has the agents and limits that hold for this run, and ``request`` what they are
+        asked; both have been admitted. ``run_id`` is the id for ``RunStarted`` and for the result.
+
+        The first event is ``RunStarted`` and the last one ``RunCompleted``; otherwise a
+        ``MassGenError`` is raised. ``AgentText`` and ``AgentReasoning`` are sent only with the
+        ``detail`` ``full``. When it is cancelled, it ends every model call that it has made. When
+        the deadline of the run has passed, it calls ``events.widen``, so that a slow reader cannot
+        hold the run up any longer.
         """
         ...

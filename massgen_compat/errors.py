@@ -1,4 +1,4 @@
-"""Every error that this library raises on purpose.
+"""Every error that this library raises on purpose, as one tree.
 
 MassGenError
 ├── InvalidRequest              the payload; names the parameter and what to do
@@ -28,8 +28,9 @@ from typing import ClassVar
 class MassGenError(Exception):
     """The base of every error of this library.
 
-    ``spent`` tells that model calls had been paid for when it was raised: a blind retry pays again.
-    ``brief`` is what happened, in a few words that can be shown to anyone.
+    ``message`` is the text of the error. ``spent``: model calls had been paid for when it was
+    raised, so that a retry pays again. ``brief`` says in a few words what happened; the trace and
+    events show it.
     """
 
     spent: bool = False
@@ -41,7 +42,11 @@ class MassGenError(Exception):
 
 
 class InvalidRequest(MassGenError):
-    """The request cannot be understood or honoured; ``param`` and ``code`` are OpenAI's."""
+    """The request cannot be understood or honoured.
+
+    ``param`` is the path of the wrong parameter, such as ``messages[0].content``, and ``code`` the
+    word for the error, both as OpenAI's API has them.
+    """
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -50,7 +55,7 @@ class InvalidRequest(MassGenError):
 
 
 class ModelNotFound(InvalidRequest):
-    """No team, and no agent of one, is served under that name; ``served`` are those that are."""
+    """No team is served under the name ``model``. ``served`` has the names that are."""
 
     def __init__(self, model: str, served: Iterable[str] = ()) -> None:
         shown = model if len(model) <= 128 else model[:128] + "…"
@@ -62,7 +67,10 @@ class ModelNotFound(InvalidRequest):
 
 
 class UnsupportedParameter(InvalidRequest):
-    """The parameter is part of the API and its neglect would change the meaning of the request."""
+    """The API has the parameter and this server does not.
+
+    It is refused, and not ignored, because without it the answer would be another one.
+    """
 
     def __init__(self, message: str, *, param: str) -> None:
         super().__init__(message, param=param, code="unsupported_parameter")
@@ -78,7 +86,7 @@ class ContextLengthExceeded(InvalidRequest):
 
 
 class LimitExceeded(InvalidRequest):
-    """The run came to a limit of tokens or cost before there was anything to answer with."""
+    """The run reached its ``limit``, of tokens or cost, before any agent had given an answer."""
 
     brief = "limit of the run reached"
 
@@ -91,7 +99,8 @@ class LimitExceeded(InvalidRequest):
 
 
 class ConfigError(MassGenError):
-    """A team cannot be built; ``where`` is ``file:line`` where one is known."""
+    """A team cannot be built. ``where`` is ``file:line``, ``key`` the key of the config, if
+    known."""
 
     def __init__(self, message: str, *, where: str | None = None, key: str | None = None) -> None:
         super().__init__(f"{where}: {message}" if where else message)
@@ -100,11 +109,11 @@ class ConfigError(MassGenError):
 
 
 class EngineUnavailable(ConfigError):
-    """The team needs an engine that is not available."""
+    """The team needs an engine that is not installed."""
 
 
 class Overloaded(MassGenError):
-    """This server takes no more runs, or ends those that it has; ``retry_after`` is in seconds."""
+    """The server has no place for the run, or shuts down; ``retry_after`` is in seconds."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -112,7 +121,11 @@ class Overloaded(MassGenError):
 
 
 class UpstreamError(MassGenError):
-    """An agent's provider failed. The engine sets ``agent``; ``status`` is of HTTP, if any."""
+    """An agent's provider failed.
+
+    ``agent`` is the agent's id, which the engine sets. ``status`` is the provider's HTTP status, if
+    there was one, and ``retry_after`` the time that it asks its clients to wait, in seconds.
+    """
 
     def __init__(
         self,
@@ -165,7 +178,7 @@ class UpstreamMalformed(UpstreamError):
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """An addition to an error about an unknown word, from the known one that is nearest; or ``""``.
+    """A hint for an error about an unknown word: the nearest known one; ``""`` if none is near.
 
     >>> did_you_mean("opnai", ["openai", "ollama"])
     '; did you mean `openai`?'

@@ -1,8 +1,9 @@
-"""What happens during a run, as it happens: a closed union of frozen events, and their JSON form.
+"""The events of a run: what happens in it, in order, as a closed union of frozen values.
 
-A consumer matches on the class (or on ``type``) and ends in ``assert_never``. New event types may
-appear in minor releases. A run ends with exactly one ``RunCompleted``, or its iterator raises a
-``MassGenError``. No I/O here.
+A consumer matches on the class (or on ``type``) and ends in ``assert_never``. New types of events
+may appear in minor releases. A run ends with exactly one ``RunCompleted``, or its iterator raises a
+``MassGenError``. ``to_json`` and ``from_json`` are for programs that keep or send events. No I/O
+here.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 Detail: TypeAlias = Literal["status", "full"]
-"""How much is told: only with ``full`` there are ``AgentText`` and ``AgentReasoning``."""
+"""How much a run tells. ``AgentText`` and ``AgentReasoning`` exist only with ``full``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """The run was admitted; no upstream has been asked yet."""
+    """The first event of a run. No model has been called yet."""
 
     type: Literal["run_started"] = "run_started"
     run_id: str
@@ -33,7 +34,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstAsked:
-    """``agents`` are asked first; the ``others`` are called only if these disagree."""
+    """With escalation: ``agents`` are asked first, the ``others`` only if these disagree."""
 
     type: Literal["first_asked"] = "first_asked"
     agents: tuple[str, ...]
@@ -41,13 +42,13 @@ class FirstAsked:
 
 
 Disagreement: TypeAlias = Literal["new_answer", "votes", "left"]
-"""Why the others are called: one of those asked first answered anew, their votes do not agree, or
-one of them left the run."""
+"""Why the other agents are asked: an agent that was asked first gave a new answer, their votes do
+not agree, or one of them left the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeamCalled:
-    """Those who were asked first disagree: the other ``agents`` join, and votes so far are void."""
+    """The agents that were asked first disagree: the other ``agents`` join. All votes are void."""
 
     type: Literal["team_called"] = "team_called"
     agents: tuple[str, ...]
@@ -56,7 +57,7 @@ class TeamCalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStarted:
-    """An agent starts a turn: it drafts, evaluates or presents."""
+    """An agent begins a turn: a draft, an evaluation or the message."""
 
     type: Literal["turn_started"] = "turn_started"
     agent: str
@@ -86,7 +87,7 @@ class AgentReasoning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostedToolCalled:
-    """An agent's provider ran a tool of its own, e.g. ``web_search_call``."""
+    """An agent's provider ran one of its own tools, such as ``web_search_call``."""
 
     type: Literal["hosted_tool_called"] = "hosted_tool_called"
     agent: str
@@ -98,8 +99,8 @@ class HostedToolCalled:
 class ParametersDropped:
     """An agent's requests are sent without parameters that were asked for.
 
-    Its model would answer 400 to them, or its backend's API has no place for them. Each is told
-    once for each agent of a run.
+    Its model would refuse them with 400, or its backend's API does not have them. In one run there
+    is no more than one event for each parameter of an agent.
     """
 
     type: Literal["parameters_dropped"] = "parameters_dropped"
@@ -109,9 +110,10 @@ class ParametersDropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnFinished:
-    """A model call came to its end. ``usage`` is ``None`` where the provider reported none.
+    """A model call has ended. ``usage`` is ``None`` if its provider reported none.
 
-    ``model`` and ``effort`` are what the provider says it used, ``effort_asked`` what it was asked.
+    ``model`` and ``effort`` (of reasoning) are what the provider says it has used, ``effort_asked``
+    is what the request asked for.
     """
 
     type: Literal["turn_finished"] = "turn_finished"
@@ -126,9 +128,10 @@ class TurnFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer was accepted; it is the agent's ``number``-th.
+    """An answer of an agent was accepted, its ``number``-th one, counted from 1.
 
-    ``verified`` is false where the agent's policy still objected in the last try of the round.
+    ``verified`` is false if the agent's policy still objected to it in the last try of the round.
+    ``label`` is the name under which other agents see the answer.
     """
 
     type: Literal["answered"] = "answered"
@@ -142,7 +145,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteCast:
-    """A vote was counted; ``verified`` as in ``Answered``."""
+    """A vote was counted. ``target`` is the id of an agent; ``verified`` is as in ``Answered``."""
 
     type: Literal["vote_cast"] = "vote_cast"
     voter: str
@@ -154,7 +157,7 @@ class VoteCast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abstained:
-    """An agent decided nothing in this round."""
+    """An agent neither answered nor voted in this round."""
 
     type: Literal["abstained"] = "abstained"
     agent: str
@@ -163,7 +166,7 @@ class Abstained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VotesVoided:
-    """A new answer made the votes so far worthless; everybody evaluates again."""
+    """A new answer made all votes void, ``votes`` of them. All agents evaluate again."""
 
     type: Literal["votes_voided"] = "votes_voided"
     votes: int
@@ -171,7 +174,7 @@ class VotesVoided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionRejected:
-    """A decision was turned back; ``attempt`` counts the agent's tries in this round from 1."""
+    """A decision was turned back. ``attempt`` counts the agent's tries in this round, from 1."""
 
     type: Literal["submission_rejected"] = "submission_rejected"
     agent: str
@@ -182,7 +185,7 @@ class SubmissionRejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentLeft:
-    """An agent is out of the run; its answer, if it gave one, stays."""
+    """An agent takes no further part in the run. Its answer, if it gave one, stays."""
 
     type: Literal["agent_left"] = "agent_left"
     agent: str
@@ -192,7 +195,7 @@ class AgentLeft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeculationStarted:
-    """The agent that a majority agrees on begins the message while the others finish."""
+    """The agent for which a majority has voted begins the message while the others finish."""
 
     type: Literal["speculation_started"] = "speculation_started"
     agent: str
@@ -200,7 +203,7 @@ class SpeculationStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeculationDropped:
-    """What the agent had begun is not the message: its call was aborted, or failed."""
+    """What the agent had begun will not be the message: its call was aborted, or has failed."""
 
     type: Literal["speculation_dropped"] = "speculation_dropped"
     agent: str
@@ -208,7 +211,10 @@ class SpeculationDropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WinnerChosen:
-    """The team decided. ``votes`` holds every agent with an answer, in rank order."""
+    """The team has decided. ``votes`` has each agent with an answer and its votes, by rank.
+
+    ``limited_by`` names the limit that ended the coordination, if one did.
+    """
 
     type: Literal["winner_chosen"] = "winner_chosen"
     winner: str
@@ -218,7 +224,7 @@ class WinnerChosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimited:
-    """A limit ended the run after its winner was chosen: the winning answer is the message."""
+    """A limit ended the run after the winner was chosen. The winning answer is the message."""
 
     type: Literal["run_limited"] = "run_limited"
     limit: str
@@ -236,7 +242,8 @@ class PresentationStarted:
 class MessageText:
     """A piece of a final message; ``choice`` is the message's number, from 0.
 
-    ``logprobs`` are those of the tokens, where they were asked for and the provider has them.
+    ``logprobs`` has the log probabilities of its tokens, in OpenAI's form, if they were asked for
+    and the provider has them.
     """
 
     type: Literal["message_text"] = "message_text"
@@ -256,9 +263,11 @@ class MessageRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageToolCall:
-    """A fragment of a client tool call; ``id`` and ``name`` stand in its first fragment only.
+    """A fragment of a call of one of the client's tools.
 
-    ``custom``: it is a custom tool's, and the arguments are free text.
+    ``index`` is the call's number in the message, from 0. ``arguments`` is the next piece of the
+    arguments. Only the first fragment of a call has ``id`` and ``name``. ``custom``: the call is
+    one of a custom tool, and its arguments are free text.
     """
 
     type: Literal["message_tool_call"] = "message_tool_call"
@@ -311,40 +320,40 @@ ToldT_contra = TypeVar("ToldT_contra", contravariant=True)
 
 
 class Sink(Protocol[ToldT_contra]):
-    """Whoever is told things, one after the other."""
+    """Receives items, one after the other. An engine sends the events of a run to one."""
 
     async def send(self, item: ToldT_contra, /) -> None:
-        """Tell something; waits while the one who is told is behind."""
+        """Take the next item. Waits while the receiver is too far behind."""
         ...
 
     def widen(self) -> None:
-        """Wait no more: who tells has little left to say, and no time."""
+        """From now on ``send`` must not wait: the sender has little left to send, and no time."""
         ...
 
 
 def to_json(event: RunEvent, *, run_id: str, time: float) -> dict[str, Any]:
-    """The event as a JSON object, to be kept, sent or read by another program.
+    """The event as a JSON object, for programs that keep or send it.
 
-    It has the event's own fields under their names (tuples are arrays, ``None`` is ``null``), its
-    ``type``, the ``run_id``, and ``time``, in seconds since 1970 (UTC). Fields are never renamed or
-    removed in a minor release; there may be new ones.
+    The object has the event's fields under their own names (tuples become arrays, ``None`` becomes
+    ``null``), its ``type``, the ``run_id``, and ``time``, in seconds since 1970 (UTC). In a minor
+    release no field is renamed or removed, but there may be new ones.
     """
     told: dict[str, Any] = _adapter().dump_python(event, mode="json")
     return {"type": told["type"], "run_id": run_id, "time": time, **told}
 
 
 def from_json(data: Mapping[str, Any]) -> RunEvent:
-    """The event that ``to_json`` has written; members that this version does not know are left out.
+    """The event in a JSON object that ``to_json`` has made.
 
-    Raises ``ValueError`` for a type that this version does not know, and for fields that are
-    missing or wrong.
+    Members that this version does not know are ignored. Raises ``ValueError`` for a type that this
+    version does not know, and for fields that are missing or wrong.
     """
     return _adapter().validate_python(data)
 
 
 @cache
 def _adapter() -> "TypeAdapter[RunEvent]":
-    """Made where it is needed: a program that builds a team does not wait for pydantic."""
+    """Made at its first use, so that a program which only builds a team does not load pydantic."""
     from pydantic import Field, TypeAdapter  # noqa: PLC0415
 
     return TypeAdapter(Annotated[RunEvent, Field(discriminator="type")])

@@ -79,12 +79,12 @@ IMPURE = {"anyio", "asyncio", "openai", "time", "random", "os", "logging", "sock
 
 ONLY_IN = {
     "starlette": {"massgen_compat.asgi", "massgen_compat._server"},
-    "uvicorn": {"massgen_compat.cli.server", "massgen_compat.cli.uvicorn_limits"},
+    "uvicorn": {"massgen_compat.cli.server"},
     "httpx": set[str](),
     "httpx2": set[str](),
     "asyncio": {
         "massgen_compat._aio",
-        "massgen_compat.cli.uvicorn_limits",
+        "massgen_compat.cli.server",
         "massgen_compat._massgen.orchestration",
     },
     "massgen": set[str](),

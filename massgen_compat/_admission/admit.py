@@ -1,7 +1,7 @@
-"""The team that answers a request, and whether it can do what is asked. Pure.
+"""Which form of a team answers a request, and whether it can do what is asked. Pure.
 
-Said before anything is spent. Which agent presents is not known beforehand, so what the presenter
-needs every agent has to have.
+Both are decided before any model is called. It is not known beforehand which agent will be the
+presenter, so every agent has to be able to do what a presenter needs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,11 @@ _Number = TypeVar("_Number", int, float, int | None, float | None)
 
 
 def admit(team: Team, request: RunRequest, costs: Mapping[str, Cost | None]) -> None:
-    """Raise ``InvalidRequest`` for what an agent's backend would refuse, or worse, ignore.
+    """Raise ``InvalidRequest`` for what an agent's backend would refuse or ignore.
 
-    Custom tools have to fit every agent; of the agents that answer, one has to take each part.
-    ``costs`` are by agent, see ``check_cost``.
+    The backend of every agent has to take custom tools, if there are any. For each kind of input,
+    at least one of the agents that answer has to take it. ``costs`` has the price of a call by
+    agent id, see ``check_cost``.
     """
     check_cost(team, costs)
     if team.settings.engine == "massgen":
@@ -35,7 +36,7 @@ def admit(team: Team, request: RunRequest, costs: Mapping[str, Cost | None]) -> 
 
 
 def _check_massgen(request: RunRequest) -> None:
-    """What MassGen has no place for. Parts that are not text become notes there."""
+    """Refuse what MassGen cannot do. Parts that are not text become notes there, as text."""
     wanted = {
         "response_format": request.format is not None,
         "n": request.choices > 1,
@@ -61,7 +62,7 @@ _NOT_WITH_MASSGEN: Final = {
 
 
 def check_cost(team: Team, costs: Mapping[str, Cost | None]) -> None:
-    """Raise ``UnsupportedParameter`` for a limit of cost where an agent's price is unknown."""
+    """Raise ``UnsupportedParameter`` if cost is limited, and the price of an agent is unknown."""
     if team.settings.limits.max_cost is None:
         return
     unknown = [agent.id for agent in team.agents if costs.get(agent.id) is None]
@@ -97,9 +98,9 @@ _PARTS: Final[dict[InputKind, tuple[str, str]]] = {
 
 
 def escalating(team: Team, request: RunRequest) -> Team:
-    """The team, all of it asked at once where those who are asked first lack an input.
+    """The team; without escalation if the agents that are asked first lack a kind of input.
 
-    They would answer without it, agree, and nobody who takes it would ever be asked.
+    They would answer without that input and agree, and an agent that takes it would never be asked.
     """
     escalation = team.settings.escalation
     if escalation is None:
@@ -131,16 +132,16 @@ def _check_parts(team: Team, request: RunRequest) -> None:
 
 
 def unhonoured(team: Team, request: RunRequest) -> tuple[str, ...]:
-    """The parameters of the request that the wire to some agent has no place for."""
+    """The names of parameters that the API of some agent's backend does not have."""
     if not any(wire_of(agent.backend) == "responses" for agent in team.agents):
         return ()
     return unsupported({**request.agent_params, **request.presenter_params})
 
 
 def narrowed(team: Team, narrowing: Narrowing) -> Team:
-    """The team as the request wants it: smaller or cheaper, never the other way.
+    """The team with the changes of the ``massgen`` object, which only make it smaller or cheaper.
 
-    Raises ``InvalidRequest`` for an agent that is none of the team's.
+    Raises ``InvalidRequest`` for an agent that the team does not have.
     """
     if narrowing == Narrowing():
         return team
@@ -175,7 +176,7 @@ def narrowed(team: Team, narrowing: Narrowing) -> Team:
 
 
 def _escalation(escalation: Escalation | None, agents: Sequence[Agent]) -> Escalation | None:
-    """The escalation among these agents, if it leaves somebody to ask first and to call then."""
+    """The escalation among these agents. ``None`` if all of them, or none, would be asked first."""
     if escalation is None:
         return None
     ids = [agent.id for agent in agents]
@@ -184,7 +185,7 @@ def _escalation(escalation: Escalation | None, agents: Sequence[Agent]) -> Escal
 
 
 def _lower(own: _Number, asked: _Number | None) -> _Number:
-    """The lower bound of two; no bound is the highest."""
+    """The lower of two bounds; ``None`` is no bound."""
     if asked is None:
         return own
     return asked if own is None else min(own, asked)

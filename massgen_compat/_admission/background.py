@@ -1,26 +1,24 @@
-"""Whether a request is one that a client sends behind its user's back. Pure.
+"""Whether a request is one that a client makes by itself, for a title for example. Pure.
 
-All rules share one structure, because nothing that a user is in the middle of has it: no tools, no
-history (not one message of the assistant or of a tool), text only. The user agent never counts: a
-client sends the same one with what its user asks.
+Every rule wants the same structure: no tools, no message of the assistant or of a tool, text only.
+The requests of a user in the middle of a conversation do not have it. The ``User-Agent`` is not
+looked at, since a client sends the same one with its user's own requests.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from massgen_compat._run.background_rules import BACKGROUND_RULES, BackgroundRule, rules_with
+from massgen_compat._run.background_rules import BackgroundRule
 from massgen_compat._run.message import Text
 from massgen_compat._run.request import RunRequest
-
-__all__ = ["BACKGROUND_RULES", "BackgroundRule", "matching_rule", "rules_with"]
 
 _SPEAKERS: Final = frozenset({"system", "developer", "user"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """The messages of a request that has the shared structure."""
+    """The messages of a request that has this structure."""
 
     system: str
     users: tuple[str, ...]
@@ -30,7 +28,7 @@ class _Texts:
 def matching_rule(
     run: RunRequest, rules: Iterable[BackgroundRule], *, stream: bool
 ) -> BackgroundRule | None:
-    """The first of the rules that describes the request."""
+    """The first of the rules that fits the request, ``None`` if none does."""
     texts = _texts(run)
     if texts is None:
         return None
@@ -69,6 +67,6 @@ def _describes(rule: BackgroundRule, run: RunRequest, texts: _Texts, *, stream: 
 
 
 def _bound(run: RunRequest) -> float:
-    """What the request allows its answer in tokens."""
+    """The tokens that the request allows its answer; infinity if it sets no bound."""
     params = run.presenter_params
     return params.get("max_completion_tokens") or params.get("max_tokens") or float("inf")

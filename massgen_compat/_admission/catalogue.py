@@ -1,7 +1,8 @@
-"""The catalogue: what is served, made at the start, and the one admission of every request.
+"""The catalogue: the teams that are served, and the one admission of every request. Pure.
 
-``Catalogue.admit`` decides once which team answers a request, on which engine, and whether it can
-do what is asked; what comes after only executes an ``Admitted``. Nothing is spent here. Pure.
+It is made at the start. ``Catalogue.admit`` decides once which team answers a request, on which
+engine, and whether that team can do what is asked. Everything after it only executes an
+``Admitted``. Nothing is spent here.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from massgen_compat.protocol.request import BodyPlaces, ParsedRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedRun:
-    """A run that may begin: the team that really answers, what it is asked, and its engine."""
+    """A run that may begin: the team that answers, its request, and the engine for it."""
 
     team: Team
     request: RunRequest
@@ -31,11 +32,12 @@ class AdmittedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A request of a client that may be answered.
+    """A client's request that may be answered, and all that is needed to answer it.
 
-    ``model`` is the name that the client asked for. ``ignored`` names the parameters that are not
-    honoured, by this library or by an agent that answers. ``background`` is the name of the rule by
-    which one agent answers alone. The others are as in ``ParsedRequest``.
+    ``model`` is the name that the client asked for. ``ignored`` has the names of the parameters
+    that are not honoured by this library or by an agent that answers. ``background`` is the name of
+    the rule by which one agent answers alone, if one does. The other fields are as in
+    ``ParsedRequest``.
     """
 
     run: AdmittedRun
@@ -48,12 +50,12 @@ class Admitted:
 
 
 class Catalogue:
-    """The teams of one ``MassGen``, with what stands beside each of them.
+    """The teams of one ``MassGen``, with their engines and costs.
 
-    ``teams`` are by the names that clients use. ``engine_of`` gives the engine that executes a
-    team's runs, ``costs`` what its agents' calls cost. ``takes_cache_key`` tells whether an agent's
-    requests carry a key for its provider's prompt cache. Raises ``ConfigError`` for two teams of
-    one name and for an unknown background agent.
+    ``engine_of`` gives the engine that executes a team's runs. ``costs`` knows what the calls of
+    its agents cost. ``takes_cache_key`` says whether an agent's requests have a key for its
+    provider's prompt cache. Raises ``ConfigError`` for two teams of one name and for an unknown
+    background agent.
     """
 
     def __init__(
@@ -82,10 +84,10 @@ class Catalogue:
         return self._teams[model]
 
     def admit(self, parsed: ParsedRequest[Rendering]) -> Admitted:
-        """The request as it will be answered.
+        """Decide how the request is answered.
 
-        Raises ``InvalidRequest``, in the terms of the body that was sent, for what the answering
-        team cannot do; of an unknown team: ``ModelNotFound``.
+        Raises ``InvalidRequest`` for what the answering team cannot do, with ``param`` as a path in
+        the body that the client sent, and ``ModelNotFound`` for an unknown team.
         """
         with parsed.places.named_in_errors():
             asked = self.team(parsed.run.team)
@@ -106,7 +108,11 @@ class Catalogue:
         )
 
     def admit_run(self, request: RunRequest) -> AdmittedRun:
-        """A request that was made in process. Raises ``InvalidRequest`` (``ModelNotFound``)."""
+        """Decide the same for a request that was made in process, without a wire.
+
+        Background rules do not apply to it. Raises ``InvalidRequest`` (for an unknown team
+        ``ModelNotFound``).
+        """
         return self._admitted(narrowed(self.team(request.team), request.narrowing), request)
 
     def _admitted(self, team: Team, request: RunRequest) -> AdmittedRun:
@@ -128,7 +134,7 @@ class Catalogue:
         return matching_rule(parsed.run, rules, stream=parsed.stream)
 
     def _unhonoured(self, team: Team, request: RunRequest) -> tuple[str, ...]:
-        """The parameters that an agent of the answering team has no place for."""
+        """The names of the parameters that an agent of the team cannot honour."""
         lost = unhonoured(team, request)
         if request.cache_key is not None and not any(map(self._takes_cache_key, team.agents)):
             lost += ("prompt_cache_key",)
@@ -156,9 +162,10 @@ def by_name(teams: Sequence[Team]) -> dict[str, Team]:
 
 
 def background_teams(teams: Iterable[Team]) -> dict[str, Team]:
-    """By the names of the teams: the agent that answers background requests, as a team.
+    """For each team, by its name: the agent that answers background requests, as a team of one.
 
-    Raises ``ConfigError`` for a ``background_agent`` that is none of the agents.
+    Teams of one agent, and teams that have switched this off, are left out. Raises ``ConfigError``
+    for a ``background_agent`` that is none of the team's agents.
     """
     answering: dict[str, Team] = {}
     for team in teams:
@@ -175,14 +182,17 @@ def background_teams(teams: Iterable[Team]) -> dict[str, Team]:
 
 
 def _alone(name: str, team: Team, agent: Agent) -> Team:
-    """An agent of a team alone: its limit of calls follows from its own rules."""
+    """An agent of a team alone. ``max_calls`` is set anew, by the rule for a team of one."""
     limits = replace(team.settings.limits, max_calls=None)
     settings = replace(team.settings, limits=limits, background_agent=None, escalation=None)
     return Team(name, (agent,), settings=settings)
 
 
 def check_backends(team: Team, env: Mapping[str, str]) -> None:
-    """Raise ``ConfigError`` for a missing key or URL: at the start, not at the first request."""
+    """Raise ``ConfigError`` if the key or URL of an agent's backend is missing.
+
+    It is called at the start, so that the fault does not show with the first request only.
+    """
     for agent in team.agents if team.settings.engine == "local" else ():
         if agent.backend.type != "scripted":
             try:

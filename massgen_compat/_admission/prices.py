@@ -1,9 +1,9 @@
-"""What an agent's calls cost: a stated price, or that of ``genai-prices`` for the provider's URL.
+"""What an agent's calls cost: a stated price, or the price that the package ``genai-prices`` has.
 
-The package (extra ``[prices]``) brings its prices with it; nothing is ever downloaded. Which
-provider is paid follows from the URL that the calls go to, never from a model's name alone: behind
-a gateway, on an own server or at a provider that the package does not know, a price is unknown
-until somebody states it.
+The package (extra ``[prices]``) contains its prices; nothing is downloaded. A provider is
+recognised by the URL that the calls go to, never by the name of a model alone. So a price is
+unknown behind a gateway, on a server of one's own, and at a provider that the package does not
+know, until the config states it.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,10 @@ _WRITTEN: Final = Usage(prompt_tokens=0, completion_tokens=_MILLION)
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A price with its source (``stated``, ``genai-prices``, ``scripted``), as a function."""
+    """What calls cost in US dollars, as a function, and where the price is from.
+
+    ``source`` is ``stated``, ``genai-prices`` or ``scripted``.
+    """
 
     source: str
     cost: Cost
@@ -35,7 +38,7 @@ class Quote:
 
 
 def quote(agent: Agent, settings: TeamSettings, env: Mapping[str, str]) -> Quote | None:
-    """What the agent's calls cost, if that is known. ``env`` may hold the URL of its provider."""
+    """What the agent's calls cost, or ``None``. ``env`` may hold the URL of its provider."""
     if stated := stated_cost(agent, settings):
         return Quote("stated", stated)
     if agent.backend.type == "scripted":
@@ -59,7 +62,7 @@ def check_prices(team: Team, costs: Mapping[str, Cost | None]) -> None:
 
 
 def without_price(agent: str, model: str) -> str:
-    """What to do about the unknown price of an agent's model where there is a limit of cost."""
+    """The text of an error: an agent's price is unknown, and how to make it known."""
     install = "" if find_spec("genai_prices") else "install massgen-compat[prices], or "
     stated = f"{{{model}: {{input_per_million: …, output_per_million: …}}}}"
     return (
@@ -70,8 +73,8 @@ def without_price(agent: str, model: str) -> str:
 
 
 def _known(model: str, url: str) -> Cost | None:
-    """The package's price. Its rows without a price for what is written are of no use here."""
-    import genai_prices  # noqa: PLC0415 - an extra, and 0.3 s for who does not need it
+    """The package's price. A row that has no price for output tokens is not used."""
+    import genai_prices  # noqa: PLC0415 - an extra, which takes 0.3 s to load
 
     def cost(usage: Usage) -> float:
         counted = genai_prices.Usage(
@@ -82,21 +85,21 @@ def _known(model: str, url: str) -> Cost | None:
         return float(genai_prices.calc_price(counted, model, provider_api_url=url).total_price)
 
     try:
-        free = model.endswith(":free")  # OpenRouter's, with a row of no prices at all
+        free = model.endswith(":free")  # OpenRouter's free models have a row without prices
         return cost if free or cost(_WRITTEN) > 0 else None
     except LookupError:
         return None
 
 
 class Costs:
-    """What agents' calls cost, looked up once. Without ``env`` only what their team states."""
+    """What agents' calls cost, looked up once. Without ``env`` only stated prices are known."""
 
     def __init__(self, env: Mapping[str, str] | None) -> None:
         self._env = env
         self._found: dict[tuple[Agent, Price | None], Cost | None] = {}
 
     def of(self, agent: Agent, settings: TeamSettings) -> Cost | None:
-        """What the agent's calls cost, if that is known."""
+        """What the agent's calls cost in US dollars, as a function of their usage, or ``None``."""
         if self._env is None:
             return stated_cost(agent, settings)
         key = (agent, settings.prices.get(agent.model))

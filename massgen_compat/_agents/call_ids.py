@@ -1,9 +1,9 @@
-"""Client tools in a run: the ids of their calls, and who goes on when their results come. Pure.
+"""The ids of calls of the client's tools, which tell who goes on when the results come. Pure.
 
-The team decides which calls to make, and the presenter makes them. Its place in the team stands in
-the id of each call, in the clear, so that any worker process can go on with the same presenter and
-nothing has to be kept. No secret is needed: a made-up id can only pick another presenter of the
-same team.
+The team decides which calls to make, and the presenter makes them. The id of each call contains the
+presenter's index in the team. So the next request can go on with the same presenter in any worker
+process, and nothing has to be stored. The id needs no secret: a forged one can only choose another
+agent of the same team (``docs/tools.md``).
 """
 
 import re
@@ -18,16 +18,16 @@ _ID: Final = re.compile(r"call_mg([0-9]{1,3})_[0-9a-f]{24}")
 
 
 def call_id(place: int, suffix: str) -> str:
-    """The id of a call by the agent at that place of its team; ``suffix`` is 24 hex digits."""
+    """Make the id of a call by the agent at the index ``place``; ``suffix``: 24 hex digits."""
     return f"call_mg{place}_{suffix}"
 
 
 def presenter_of(team: Team, messages: Sequence[Message]) -> int | None:
-    """The place of the agent whose calls the conversation ends with the results of.
+    """Return the index of the agent that goes on alone with the results of its calls.
 
-    ``None`` where the team has to decide: the conversation does not end with tool results, the
-    calls are not this team's (a foreign or outdated id costs the shortcut, nothing else), or so
-    many steps have passed that the team's ``tool_rounds`` asks it again.
+    ``None`` means that the whole team has to decide: the conversation does not end with tool
+    results, or the ids of the calls are not of one agent of this team, or ``tool_rounds`` of the
+    team's settings asks the team again after so many steps.
     """
     last = len(messages) - 1
     while last >= 0 and messages[last].role == "tool":
@@ -48,7 +48,7 @@ def _place(name: str) -> int | None:
 
 
 def _steps(messages: Sequence[Message]) -> int:
-    """The tool calling messages since the user last spoke."""
+    """Count the messages with tool calls since the last message of the user."""
     steps = 0
     for message in reversed(messages):
         if message.role == "user":

@@ -1,4 +1,8 @@
-"""The workflow tools: what ends a round, how a reply is read, how it is turned back. Pure."""
+"""The workflow tools ``new_answer`` and ``vote``, which end a round. Pure.
+
+This module makes the tools, reads the decisions in a reply, and tells an agent why a reply did not
+count.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +12,8 @@ from typing import Any, cast
 from massgen_compat._coordination import (
     CorrectTurn,
     Decision,
+    Member,
     NewAnswer,
-    Objection,
     Rejection,
     State,
     Unusable,
@@ -18,25 +22,25 @@ from massgen_compat._coordination import (
 )
 from massgen_compat._run.message import Message, Text, Tool, ToolCall, text_message
 from massgen_compat._run.turn import Phase, Reply
-from massgen_compat.policies import DEFAULT, Policy, Submission
-from massgen_compat.policies.gate import evaluations_schema
+from massgen_compat.policies import DEFAULT, Policy
+from massgen_compat.policies.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
 class ToolNames:
-    """The names of the workflow tools in a run; they give way to a client's tools."""
+    """The names of the workflow tools in a run. A client's tool of the same name keeps its name."""
 
     new_answer: str = "new_answer"
     vote: str = "vote"
 
     @classmethod
-    def beside(cls, tools: Iterable[Tool]) -> "ToolNames":
-        """Names that no tool of the client has."""
+    def avoiding(cls, tools: Iterable[Tool]) -> "ToolNames":
+        """Return names that no tool of the client has: with ``massgen_`` in front where needed."""
         taken = {tool.name for tool in tools}
         given: list[str] = []
         for name in ("new_answer", "vote"):
             while name in taken:
-                name = f"massgen_{name}"  # noqa: PLW2901 - the name gives way until it is free
+                name = f"massgen_{name}"  # noqa: PLW2901 - until the name is free
             given.append(name)
         return cls(*given)
 
@@ -44,47 +48,47 @@ class ToolNames:
 def workflow_tools(
     state: State, agent: str, names: ToolNames, policy: Policy = DEFAULT
 ) -> tuple[Tool, ...]:
-    """The tools that end the agent's round; none for the presenter, nor for a draft by message."""
+    """Return the tools that end the agent's round.
+
+    There are none for the presenter, and none for a draft that is an ordinary message.
+    """
     member = next(member for member in state.members if member.agent == agent)
     if state.presenter == agent:
         return ()
+    if member.phase is Phase.DRAFT and policy.draft_as_message:
+        return ()
+    gate = _gate(state, member, policy)
+    answer = _answer_tool(names, gate)
     if member.phase is Phase.DRAFT:
-        return () if policy.draft_as_message else (_answer_tool(names, {}),)
-    evaluations: dict[str, Any] = {}
-    if policy.evaluations:
-        judged = _judged(state, agent)
-        own = judged == (label(state.rules, agent),)
-        evaluations["evaluations"] = evaluations_schema(judged, own=own)
-    vote = _vote_tool(names, evaluations, [label(state.rules, s.agent) for s in state.answered])
-    answer = _answer_tool(names, evaluations)
+        return (answer,)
+    vote = _vote_tool(names, gate)
     return (vote, answer) if state.may_answer(member) else (vote,)
 
 
-def _answer_tool(names: ToolNames, first: Mapping[str, Any]) -> Tool:
+def _gate(state: State, member: Member, policy: Policy) -> Gate:
+    own, *shown = (label(state.rules, each.agent) for each in (member, *state.answered))
+    return Gate(policy=policy, phase=member.phase, own=own, shown=tuple(shown))
+
+
+def _answer_tool(names: ToolNames, gate: Gate) -> Tool:
     content = {"type": "string", "description": "The whole answer."}
     return Tool(
         name=names.new_answer,
         description="Submit your whole answer to the request, as the user should read it.",
-        parameters=_parameters({**first, "content": content}),
+        parameters=gate.parameters(_parameters({"content": content})),
         strict=True,
     )
 
 
-def _vote_tool(names: ToolNames, first: Mapping[str, Any], labels: Sequence[str]) -> Tool:
-    target = {"type": "string", "enum": list(labels), "description": "Whose answer."}
+def _vote_tool(names: ToolNames, gate: Gate) -> Tool:
+    target = {"type": "string", "enum": list(gate.shown), "description": "Whose answer."}
     reason = {"type": "string", "description": "Why this answer, in a sentence or two."}
     return Tool(
         name=names.vote,
         description="Vote for the answer that serves the user best.",
-        parameters=_parameters({**first, "agent_id": target, "reason": reason}),
+        parameters=gate.parameters(_parameters({"agent_id": target, "reason": reason})),
         strict=True,
     )
-
-
-def _judged(state: State, agent: str) -> tuple[str, ...]:
-    """The labels of the answers that the agent has to evaluate: its peers', or its own alone."""
-    peers = [member for member in state.answered if member.agent != agent]
-    return tuple(label(state.rules, member.agent) for member in peers or state.answered)
 
 
 def _parameters(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,16 +107,17 @@ def read_decisions(
     names: ToolNames,
     policy: Policy = DEFAULT,
 ) -> tuple[Decision, ...]:
-    """What the calls of the agent's reply decide, with the objections of its policy.
+    """Return the decisions that the calls of a reply make, with the objections of the policy.
 
-    Never raises on what a model writes: a call that cannot be read is ``Unusable``.
+    There is one for each call. Nothing that a model writes raises: a call that cannot be read is
+    ``Unusable``.
     """
-    return tuple(_read_decision(call, state, agent, names, policy) for call in calls)
+    member = next(member for member in state.members if member.agent == agent)
+    gate = _gate(state, member, policy)
+    return tuple(_read_decision(call, state, names, gate) for call in calls)
 
 
-def _read_decision(
-    call: ToolCall, state: State, agent: str, names: ToolNames, policy: Policy
-) -> Decision:
+def _read_decision(call: ToolCall, state: State, names: ToolNames, gate: Gate) -> Decision:
     if call.name not in {names.new_answer, names.vote}:
         return Unusable(f"there is no tool `{call.name[:64]}`")
     try:
@@ -125,47 +130,19 @@ def _read_decision(
     value, reason = given.get(needed), given.get("reason")
     if not isinstance(value, str):
         return Unusable(f"the argument `{needed}` is missing or no string")
-    objection = _objection(given, state, agent, names, policy, is_vote=is_vote)
+    kind = "vote" if is_vote else "new_answer"
+    objection = gate.objection(kind, given, tool=names.new_answer)
     if is_vote:
-        return VoteFor(_unmask(value, state), reason if isinstance(reason, str) else "", objection)
+        return VoteFor(_id_of(value, state), reason if isinstance(reason, str) else "", objection)
     return NewAnswer(value, objection)
 
 
-def _objection(
-    arguments: Mapping[str, Any],
-    state: State,
-    agent: str,
-    names: ToolNames,
-    policy: Policy,
-    *,
-    is_vote: bool,
-) -> Objection | None:
-    member = state.member(agent)
-    if member is None:
-        return None
-    if member.phase is Phase.DRAFT and policy.draft_as_message:
-        return Objection("tool_not_offered", NOT_OFFERED.format(new_answer=names.new_answer))
-    if policy.review is None or member.phase is Phase.DRAFT:
-        return None
-    return policy.review(
-        Submission(
-            phase=member.phase,
-            kind="vote" if is_vote else "new_answer",
-            arguments=arguments,
-            own=label(state.rules, agent),
-            others=_judged(state, agent),
-        )
-    )
+def _id_of(target: str, state: State) -> str:
+    """Return the id of the agent with this label.
 
-
-NOT_OFFERED = (
-    "Nothing was submitted: there is no tool `{new_answer}` in a draft. Work on the request, check "
-    "your answer, and then write it, whole, as an ordinary message."
-)
-
-
-def _unmask(target: str, state: State) -> str:
-    """The agent behind a label. A real id must not count: agents know each other by label only."""
+    A real id does not count, because agents know each other by label only: a model that writes one
+    has not read it anywhere. For an unknown label a text is returned that is no agent's id.
+    """
     agents = {label(state.rules, agent): agent for agent in state.rules.agents}
     return agents.get(target.strip().lower(), f"unknown agent {target[:64]}")
 
@@ -181,10 +158,10 @@ def corrected(
     names: ToolNames,
     policy: Policy = DEFAULT,
 ) -> tuple[Message, ...]:
-    """The conversation with the reply that was turned back, and with what the agent is told.
+    """Return the conversation with the reply that did not count, and with what the agent is told.
 
-    Every call gets a tool result, after the assistant message that holds the calls: OpenAI answers
-    400 otherwise (MassGen leaves that message out).
+    The assistant message with the calls stays, and every call gets a tool result after it: without
+    either OpenAI's API answers 400. (MassGen leaves the message out.)
     """
     said = Message(
         role="assistant",
@@ -203,10 +180,10 @@ def corrected(
 
 
 def say_to(messages: Sequence[Message], text: str) -> tuple[Message, ...]:
-    """Tell the agent something at the end of a conversation.
+    """Add a text of the user at the end of a conversation.
 
-    It joins a user message that stands there: chat templates of several open models refuse two in
-    a row.
+    It joins the last message if that is the user's, because the chat templates of several open
+    models refuse two user messages in a row.
     """
     if messages and messages[-1].role == "user":
         last = messages[-1]

@@ -1,12 +1,12 @@
-"""Which inputs beside text an agent takes, and what stands in the place of those it does not. Pure.
+"""Which kinds of input besides text an agent takes; a note replaces the others. Pure.
 
-Two tables answer it: what a family of models understands, and what the wire to it carries. A part
-has to pass both. An agent's ``inputs`` win over both.
+Two tables answer it: what a family of models understands, and what requests to a backend can carry.
+An agent takes a kind that is in both. ``Agent.inputs`` wins over the tables.
 
-Neither table is complete, and each lists what somebody has on record. A model, or a wire, that has
-no row takes everything that the other one lets pass: a provider's loud error is better than an
-image that nobody saw and nobody missed. Rows with fewer kinds are therefore the ones that matter,
-and they are kept narrow. None of it was measured on a live API by this project.
+The tables are not complete: they have what is on record, with its source. A model or a backend
+without a row takes every kind that the other table allows. An error of the provider is better than
+an image that no agent saw without anybody noticing. So the rows that exclude a kind are those that
+matter, and they match few names. This project has measured nothing of it on a live API.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,15 +21,19 @@ from massgen_compat._upstream.backends import BACKENDS
 from massgen_compat.policies import canonical
 
 Evidence: TypeAlias = Literal["docs", "schema", "catalogue", "issue", "unverified"]
-"""Where a row comes from: the provider's documentation, a published schema, the models.dev
-catalogue, a public issue, or none of them."""
+"""The kind of source of a row: the provider's documentation, a published schema, the models.dev
+catalogue, a public issue, or none."""
 
 KINDS: Final[tuple[InputKind, ...]] = get_args(InputKind)
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Models by globs over their canonical names, what they take beside text, and who says so."""
+    """A family of models and the kinds of input that it takes besides text.
+
+    ``models``: patterns (``fnmatch``) of canonical names, see ``policies.names.canonical``.
+    ``source``: where that is on record.
+    """
 
     models: tuple[str, ...]
     inputs: tuple[InputKind, ...]
@@ -67,7 +71,7 @@ FAMILIES: Final = (
     _family(
         "gemma3 gemma-3-[24]* gemma-3-12b*", ("image",), "catalogue", "models.dev: gemma-3-27b-it"
     ),
-    # xAI. Sources contradict each other on grok-4 itself.
+    # xAI. Sources contradict each other on grok-4 itself, so it has no row.
     _family("grok-2-vision* grok-vision*", ("image",), "catalogue", "models.dev"),
     _family("grok-4-fast* grok-4-1-fast*", ("image",), "catalogue", "models.dev: grok-4-fast"),
     _family("grok-4.*", ("image", "file"), "catalogue", "models.dev: grok-4.7"),
@@ -140,8 +144,10 @@ FAMILIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class WireInputs:
-    """What requests to a backend carry beside text. ``read``: kinds that the backend turns into
-    text itself, so that every model takes them."""
+    """The kinds of input that requests to a backend can carry besides text.
+
+    ``read``: kinds that the backend itself turns into text, so that every model takes them.
+    """
 
     inputs: tuple[InputKind, ...]
     evidence: Evidence
@@ -152,7 +158,7 @@ class WireInputs:
 RESPONSES: Final = WireInputs(
     ("image", "file"), "schema", "InputContent of openai-openapi f85dbe2 has no audio"
 )
-"""The Responses API, of whomever."""
+"""The Responses API of any provider."""
 
 CHAT_WIRES: Final = {
     "openai": WireInputs(KINDS, "schema", "the content parts of a user's message"),
@@ -168,12 +174,12 @@ CHAT_WIRES: Final = {
     "vllm": WireInputs(("image", "audio"), "issue", "vllm-project/vllm#57774: 400 for a file"),
     "sglang": WireInputs(("image", "audio"), "issue", "zai-org/GLM-V#234: the parts of its schema"),
 }
-"""Chat Completions by the type of the backend. Types without a row carry everything."""
+"""Chat Completions, by the type of the backend. A type without a row carries every kind."""
 
 
 @lru_cache(maxsize=1024)
 def inputs_of(agent: Agent) -> tuple[InputKind, ...]:
-    """What the agent takes beside text, in the order of ``KINDS``."""
+    """Return the kinds of input that the agent takes besides text, in the order of ``KINDS``."""
     if agent.inputs is not None:
         return tuple(kind for kind in KINDS if kind in agent.inputs)
     if agent.backend.type == "scripted":
@@ -188,7 +194,7 @@ def inputs_of(agent: Agent) -> tuple[InputKind, ...]:
 
 
 def team_inputs(agents: Iterable[Agent]) -> tuple[InputKind, ...]:
-    """What at least one of the agents takes beside text."""
+    """Return the kinds of input that at least one of the agents takes besides text."""
     taken = {kind for agent in agents for kind in inputs_of(agent)}
     return tuple(kind for kind in KINDS if kind in taken)
 
@@ -205,7 +211,7 @@ _ANY: Final = WireInputs(KINDS, "unverified", "")
 
 
 def kind_of(part: Part) -> InputKind | None:
-    """The kind of input that a part is; ``None`` for text."""
+    """Return the kind of input that a part of a message is; ``None`` for text."""
     match part:
         case Image():
             return "image"
@@ -220,9 +226,10 @@ def kind_of(part: Part) -> InputKind | None:
 def shown_to(
     agent: Agent, messages: Sequence[Message], *, alone: bool = False
 ) -> tuple[Message, ...]:
-    """The messages as the agent sees them: a note in the place of every part that it does not take.
+    """Return the messages with a note in the place of every part that the agent does not take.
 
-    ``alone``: no other agent reads them. Messages without such parts are the same objects.
+    ``alone``: no other agent reads them, so the note does not mention others. A message without
+    such a part is returned as the same object.
     """
     taken = inputs_of(agent)
     return tuple(_noted(message, taken, alone=alone) for message in messages)
@@ -257,5 +264,6 @@ def _note(part: Part, kind: InputKind, *, alone: bool) -> str:
 
 
 def _one_line(name: str) -> str:
+    # A client names the file, and a line break in it could pass for an instruction of its own.
     shown = name if name.isprintable() else ascii(name)
     return shown if len(shown) <= _LONGEST_NAME else f"{shown[:_LONGEST_NAME]}…"

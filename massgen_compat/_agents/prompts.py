@@ -1,13 +1,15 @@
-"""What an agent is told, apart from the tools (``workflow``). Pure: text in, text out.
+"""All texts that agents are told, except those of the tools (``decisions``). Pure.
 
-The wording is this project's own; the protocol is MassGen's (anonymous agents, ``new_answer`` and
-``vote``). Three rules shape every function:
+The wording is this project's own. The protocol is MassGen's: agents are anonymous, and decide with
+``new_answer`` and ``vote``. ``tests/snapshots`` has every prompt word for word. Three rules:
 
-- The stable part comes first: the system message and the conversation are the same bytes in every
-  round of a run, so that a provider's prompt cache holds. What changes stands in the *briefing*
-  at the end.
-- The reader's own answer stands last among the answers, against position bias (as in MassGen).
-- Text of peers is data: it stands between fences that it cannot contain.
+- The stable part comes first. The system message and the client's conversation are the same bytes
+  in every round of a run, so that a provider's prompt cache can be used. What changes is in the
+  *briefing* at the end.
+- An agent's own answer is the last of the answers that it sees, against position bias (as in
+  MassGen).
+- Texts of other agents are quoted between *fences*, lines of equal signs. A fence is longer than
+  any line of equal signs in the texts, so that no text can end its own quotation.
 """
 
 import json
@@ -24,7 +26,7 @@ from massgen_compat._run.turn import Phase, Reply
 from massgen_compat.policies import DEFAULT, Policy
 
 LONGEST_REASON = 500
-"""Characters of a vote's reason that the presenter sees."""
+"""How many characters of a vote's reason the presenter sees."""
 
 STANDARDS = {
     "lenient": (
@@ -40,10 +42,10 @@ STANDARDS = {
         "every part of the request covered, edge cases included. Otherwise write a better one."
     ),
 }
-"""What counts as good enough, by ``voting_sensitivity``."""
+"""What an agent is told to accept as good enough, by ``voting_sensitivity`` of the config."""
 
 
-def conversation(
+def team_conversation(
     team: Team,
     agent: Agent,
     messages: Sequence[Message],
@@ -51,11 +53,12 @@ def conversation(
     tools: Sequence[Tool] = (),
     wanted: OutputFormat | None = None,
 ) -> tuple[Message, ...]:
-    """The stable part of all of an agent's turns: its system message and the client's messages.
+    """Return the stable part of an agent's turns: its system message and the client's messages.
 
-    System and developer messages that open the conversation become part of the one system message
-    (several providers accept only one, and only in front); later ones keep their places. Parts of a
-    kind that the agent does not take are replaced by a note.
+    System and developer messages at the beginning become part of the one system message, because
+    several providers accept only one, and only in front. Later ones keep their places. A note
+    replaces parts of a kind that the agent does not take. ``tools`` are the client's, and
+    ``wanted`` is the format that the client wants for the message.
     """
     opening, rest = opened(messages)
     application = "\n\n".join(message.text for message in opening)
@@ -65,7 +68,7 @@ def conversation(
 
 
 def opened(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
-    """The system and developer messages that open the conversation, and the rest."""
+    """Split a conversation: the system and developer messages at its beginning, and the rest."""
     opening = 0
     while opening < len(messages) and messages[opening].role in {"system", "developer"}:
         opening += 1
@@ -73,7 +76,7 @@ def opened(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Mes
 
 
 def solo_conversation(agent: Agent, messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The conversation of an agent that answers alone: the client's, after its own identity."""
+    """Return the conversation of an agent that answers alone: the client's, after its own role."""
     own = (text_message("system", agent.system_message),) if agent.system_message else ()
     return own + shown_to(agent, messages, alone=True)
 
@@ -106,7 +109,7 @@ def _system_text(
 
 
 def instructions(application: str) -> str:
-    """The section of a system message that quotes the client's own system messages."""
+    """Return the section of a system message that quotes the client's own system messages."""
     fence = fence_around([application])
     return (
         "# Instructions of the user's application\n\nThey hold for the answer that the user "
@@ -143,7 +146,7 @@ def _described(tools: Sequence[Tool]) -> str:
 
 
 def _given_to(tool: Tool) -> str:
-    """What a call of the tool has to bring."""
+    """Describe the arguments of a tool."""
     if tool.input_format is None:
         parameters = json.dumps(tool.parameters, ensure_ascii=False, separators=(",", ":"))
         return f"parameters: {parameters}"
@@ -176,14 +179,14 @@ def turn_messages(
     policy: Policy = DEFAULT,
     tools: Sequence[Tool] = (),
     *,
-    runs: int = 0,
+    longest: int = 0,
 ) -> tuple[Message, ...]:
-    """The messages of a turn that starts now: the stable part, then the briefing.
+    """Return the messages of a turn that starts now: the stable part, then the briefing.
 
-    ``runs`` is the ``longest_run`` of the conversation: fences are longer.
+    ``longest``: the ``longest_fence`` of the conversation. The fences in the briefing are longer.
     """
     member = next(member for member in state.members if member.agent == agent)
-    fence = fence_around(_to_quote(state), runs)
+    fence = fence_around(_to_quote(state), longest)
     if state.presenter == agent:
         text = _present_briefing(team, state, member, tools, fence)
     elif member.phase is Phase.EVALUATE:
@@ -254,7 +257,8 @@ def _present_briefing(
     team: Team, state: State, member: Member, tools: Sequence[Tool], fence: str
 ) -> str:
     parts = [Phase.PRESENT.heading(member.round)]
-    winner = state.winner or state.presenter  # who writes ahead of the decision is to win
+    # An agent that writes ahead of the decision is told that it has won, as it will have then.
+    winner = state.winner or state.presenter
     if winner is not None:
         parts.insert(0, _quoted_answers(state, winner, fence))
         parts[1:1] = _quoted_votes(state, fence)
@@ -286,16 +290,16 @@ def resumed_messages(
     tools: Sequence[Tool],
     decision: str | None = None,
     *,
-    runs: int = 0,
+    longest: int = 0,
 ) -> tuple[Message, ...]:
-    """The messages of a presenter that goes on alone after the results of its tool calls.
+    """Return the messages of a presenter that goes on alone after the results of its tool calls.
 
-    ``decision`` is the draft that the team chose before the first of them, where it is known;
-    ``runs`` as in ``turn_messages``.
+    ``decision`` is the answer that the team chose before the first call, if it is known.
+    ``longest`` is the same as in ``turn_messages``.
     """
     parts = [Phase.PRESENT.heading(1), _RESUME, *([_CALL_OR_WRITE] if tools else []), _WRITE]
     if decision:
-        fence = fence_around([decision], runs)
+        fence = fence_around([decision], longest)
         quoted = f"{fence} decision {fence}\n{decision}\n{fence} end {fence}"
         parts.insert(0, f"What the agents decided before your first call:\n\n{quoted}")
     return say_to(stable, "\n\n".join(parts))
@@ -304,9 +308,10 @@ def resumed_messages(
 def repair_messages(
     messages: Sequence[Message], reply: Reply, fault: str, *, calls: bool = False
 ) -> tuple[Message, ...]:
-    """The conversation with a message that cannot be used, and what the presenter is told.
+    """Return the conversation with a message that cannot be used, and with what is told about it.
 
-    ``calls``: it lacks a call, and otherwise the format that was asked for.
+    ``fault`` is what is wrong with the message. ``calls``: it lacks a call; otherwise it lacks the
+    format.
     """
     said = Message(role="assistant", content=(Text(reply.text),), items=reply.items)
     instead = _CALL_INSTEAD if calls else _FORMAT_INSTEAD
@@ -333,7 +338,7 @@ def _to_quote(state: State) -> Iterable[str]:
 
 
 def _quoted_answers(state: State, last: str, fence: str) -> str:
-    """All current answers in the agents' order, but the one of ``last`` at the end."""
+    """Quote all current answers in the order of the config, but that of ``last`` at the end."""
     members = sorted(state.answered, key=lambda member: member.agent == last)
     blocks = ["The current answers:"]
     for member in members:
@@ -361,22 +366,23 @@ def _quoted_votes(state: State, fence: str) -> list[str]:
     return ["\n\n".join(blocks)]
 
 
-def longest_run(messages: Iterable[Message]) -> int:
-    """The length of the longest run of equal signs in a conversation; 0 where all are below 8.
+def longest_fence(messages: Iterable[Message]) -> int:
+    """Return the length of the longest row of equal signs in a conversation; 0 if all are below 8.
 
-    A tool's result can imitate an answer as well as an answer can imitate another.
+    The fences of a briefing have to be longer than this one, too: the result of a client's tool
+    could imitate a quoted answer.
     """
     texts = (part.text for each in messages for part in each.content if isinstance(part, Text))
-    return max(map(_run_in, texts), default=0)
+    return max(map(_longest_in, texts), default=0)
 
 
-def fence_around(texts: Iterable[str], runs: int = 0) -> str:
-    """A run of equal signs that is longer than ``runs`` and any in the texts: none can close it."""
-    return "=" * (max(7, runs, *map(_run_in, texts)) + 1)
+def fence_around(texts: Iterable[str], longest: int = 0) -> str:
+    """Return a row of at least 8 equal signs, longer than ``longest`` and than any in the texts."""
+    return "=" * (max(7, longest, *map(_longest_in, texts)) + 1)
 
 
-def _run_in(text: str) -> int:
-    return max((run.end() - run.start() for run in _RUNS.finditer(text)), default=0)
+def _longest_in(text: str) -> int:
+    return max((row.end() - row.start() for row in _FENCES.finditer(text)), default=0)
 
 
-_RUNS: Final = re.compile("={8,}")
+_FENCES: Final = re.compile("={8,}")

@@ -1,1 +1,1 @@
-"""``MassGen``, the object that users build, and what belongs to it: observers and engines."""
+"""``MassGen``, the object that users build, with its observers and its choice of engines."""

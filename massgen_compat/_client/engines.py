@@ -1,10 +1,9 @@
-"""Which engine executes a team's runs: this library's own, or the real MassGen."""
+"""Which engine executes the runs of a team: this library's own, or the real MassGen."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from massgen_compat._massgen.config import environment
-from massgen_compat._massgen.fit import check_team
+from massgen_compat._massgen.config import check_team, environment
 from massgen_compat._run.team import Agent, EngineName, Team
 from massgen_compat.engine import Engine
 from massgen_compat.errors import ConfigError
@@ -12,7 +11,7 @@ from massgen_compat.policies import Policy
 
 
 class Engines:
-    """The engines of one ``MassGen``, by the teams' choice."""
+    """The engines of one ``MassGen``. Without ``massgen``, every team is on ``local``."""
 
     def __init__(self, local: Engine, massgen: Engine | None = None) -> None:
         self._local = local
@@ -25,7 +24,7 @@ class Engines:
 
 
 def with_engine(teams: Sequence[Team], engine: EngineName | None) -> tuple[Team, ...]:
-    """The teams on that engine; ``None``: each on its own choice."""
+    """The teams, all set to that engine; with ``None`` each keeps the engine of its settings."""
     if engine is None:
         return tuple(teams)
     return tuple(
@@ -41,10 +40,10 @@ def massgen_teams(
     *,
     replaced_models: bool,
 ) -> bool:
-    """Whether a team is executed by MassGen, all of those being fit for it.
+    """Whether any of the teams is executed by MassGen, after a check of those that are.
 
-    Raises ``ConfigError`` for what such a team cannot have, for a missing key, and where the way
-    to the models is replaced: MassGen does not go through it.
+    Raises ``ConfigError`` for what such a team cannot have, for a missing key, and if
+    ``replaced_models``: MassGen would not use the caller's ``connect``.
     """
     chosen = [team for team in teams if team.settings.engine == "massgen"]
     for team in chosen:

@@ -1,7 +1,8 @@
 """``MassGen``: the object that users build. Payloads in; completions, chunks or events out.
 
-A request goes one way: ``parse`` (its wire), ``admit`` (the catalogue, once), ``execute`` (the
-engine). Here, and in the server, protocol and engine meet; neither knows the other.
+A request passes three steps: ``parse`` (by its wire), ``admit`` (by the catalogue, once) and
+``execute`` (by the engine of its team). The protocol and the engines meet only here and in the
+server; neither imports the other.
 """
 
 import logging
@@ -49,16 +50,18 @@ DEFAULT_TEAM = Team("massgen", [Agent("agent1", model="gpt-5.2"), Agent("agent2"
 class MassGen:
     """One or more teams behind the OpenAI chat interface.
 
-    ``teams`` are served under their names; a team of several agents is also served as
-    ``NAME-single``, its first agent alone, for titles and other small tasks; what clients ask the
-    team itself for of that kind goes to its ``background_agent``. Without teams there is one,
-    ``massgen``, of two ``gpt-5.2`` agents. Keys come from ``env`` (the process's environment).
-    ``policies`` come before the library's own table of model policies. ``connect`` replaces the
-    way to an agent's model, ``engine`` all of the execution; as a name, ``local`` or ``massgen``,
-    it overrides the teams' own choice of engine. ``unknown_params``: whether parameters
-    that the API does not have are named in a header (``warn``), left out without a word
-    (``ignore``) or refused (``reject``). ``observe``: who is told what happens in every run, each
-    in the detail that it wants.
+    ``teams`` are served under their names. A team of several agents is also served as
+    ``NAME-single``: its first agent alone, for titles and other small tasks. If a client asks the
+    team itself for such a task, its ``background_agent`` answers. Without ``teams`` there is one,
+    ``massgen``, of two ``gpt-5.2`` agents.
+
+    API keys are read from ``env``, by default the environment of the process. ``policies`` are
+    looked up before the library's own table of model policies. ``connect`` gives the client for an
+    agent's model, in place of the library's own. ``engine`` executes all runs, in place of the
+    library's own engine; given as a name, ``local`` or ``massgen``, it overrides the engine that
+    the teams have chosen. ``unknown_params``: parameters that the API does not have are named in a
+    header (``warn``), left out (``ignore``), or refused (``reject``). ``observe``: the observers of
+    all runs, see ``Observer``.
 
     Raises ``ConfigError`` for two teams of one name, an unknown backend, policy or background
     agent, a missing key, and for ``max_cost`` without a price for every agent's model. Known prices
@@ -108,7 +111,7 @@ class MassGen:
         own: Engine | None,
         costs: Costs,
     ) -> Engines:
-        """The engines that the teams need; MassGen's is imported only for those who use it."""
+        """The engines that the teams need. MassGen is imported only if a team is on it."""
         local = own or LocalEngine(connect or self._connect, self.policy_of, costs.of)
         if own is not None or not massgen_teams(
             teams, self.policy_of, env, replaced_models=connect is not None
@@ -131,9 +134,11 @@ class MassGen:
         unknown_params: UnknownParams = "warn",
         observe: Sequence[Observer] = (),
     ) -> Self:
-        """The teams of MassGen's own YAML files, each under ``massgen_compat.model`` or its stem.
+        """A ``MassGen`` with the teams of YAML files, which have the format of MassGen's own.
 
-        Raises ``ConfigError``, with file, line and key where there is one.
+        A team's name is ``massgen_compat.model`` in its file, or else the file's name without its
+        suffix. The other arguments are those of ``MassGen``. Raises ``ConfigError``, with the file,
+        line and key of the fault, and for everything for which ``MassGen`` raises it.
         """
         from massgen_compat.config import load  # noqa: PLC0415 - YAML is for those who use it
 
@@ -177,9 +182,10 @@ class MassGen:
         return policy
 
     async def chat(self, payload: Mapping[str, Any]) -> ChatCompletion:
-        """Answer a Chat Completions payload.
+        """Answer the payload of a Chat Completions request with a completion; ``stream`` is
+        ignored.
 
-        Raises ``InvalidRequest`` for a payload that cannot be honoured and another
+        Raises ``InvalidRequest`` for a payload that cannot be honoured, and another
         ``MassGenError`` for a run that failed.
         """
         events = Channel[WireEvent](inf)
@@ -190,31 +196,33 @@ class MassGen:
     async def chat_stream(
         self, payload: Mapping[str, Any]
     ) -> AsyncGenerator[AsyncIterator[ChatCompletionChunk]]:
-        """Answer a Chat Completions payload chunk by chunk; leaving the context ends the run.
+        """Answer the payload of a Chat Completions request chunk by chunk.
 
-        Raises what ``chat`` raises, at the start or while iterating.
+        The context gives an iterator of chunks; leaving the context ends the run. Raises what
+        ``chat`` raises, on entering or while iterating.
         """
         request = replace(self.parse(payload), stream=True)
         async with streamed(partial(self._answer, request)) as events:
             yield _Typed(events)
 
     def stream(self, request: RunRequest) -> AbstractAsyncContextManager[AsyncIterator[RunEvent]]:
-        """Open a run and follow its events; leaving the context ends it.
+        """Execute a run and follow its events, without the protocol.
 
-        Raises ``InvalidRequest`` (of an unknown team: ``ModelNotFound``), or another
-        ``MassGenError`` while iterating.
+        The context gives an iterator of events; leaving the context ends the run. The call raises
+        ``InvalidRequest`` for what the team cannot do (for an unknown team ``ModelNotFound``), and
+        the iterator raises the ``MassGenError`` that the run failed with.
         """
         return streamed(partial(self._run, self._catalogue.admit_run(request)))
 
     def parse(self, payload: object) -> ChatRequest:
-        """The request that a Chat Completions payload stands for; raises ``InvalidRequest``."""
+        """The request in the payload of a Chat Completions request; raises ``InvalidRequest``."""
         return parse(payload, unknown_params=self._unknown_params)
 
     def admit(self, request: ParsedRequest[Rendering]) -> Admitted:
-        """The request as it will be answered, found out before anything is spent.
+        """Decide how the request will be answered: by which team, on which engine. Free of cost.
 
-        Raises ``InvalidRequest`` for what the team that answers cannot do; of an unknown team:
-        ``ModelNotFound``.
+        Raises ``InvalidRequest`` for what the answering team cannot do (for an unknown team
+        ``ModelNotFound``).
         """
         admitted = self._catalogue.admit(request)
         if admitted.background is not None:
@@ -228,7 +236,7 @@ class MassGen:
         return admitted
 
     def open_answer(self, admitted: Admitted) -> Answer:
-        """A new answer to the request, for its run to be told to."""
+        """A new answer to the request, which the events of its run have to be fed to."""
         return admitted.rendering.answer(
             admitted.run.request,
             stream=admitted.stream,
@@ -238,15 +246,16 @@ class MassGen:
         )
 
     async def execute(self, admitted: Admitted, events: Sink[RunEvent]) -> None:
-        """Execute the run of a request, in this task; ``events`` are told what happens in it.
+        """Execute the run of a request in this task, and send its events to ``events``.
 
-        Raises the ``MassGenError`` that the run failed with, in the terms of the request's body.
+        Raises the ``MassGenError`` that the run failed with; an ``InvalidRequest`` names the place
+        in the body that the client sent.
         """
         with admitted.places.named_in_errors():
             await self._run(admitted.run, events)
 
     async def aclose(self) -> None:
-        """Close the connections to the providers. Runs that are open fail."""
+        """Close the connections to the providers. Runs that still go on fail."""
         await self._connections.aclose()
 
     async def __aenter__(self) -> Self:
@@ -282,6 +291,8 @@ class MassGen:
 
 
 class _Typed(AsyncIterator[ChatCompletionChunk]):
+    """The events of a chat stream as the SDK's chunks."""
+
     def __init__(self, events: AsyncIterator[WireEvent]) -> None:
         self._events = events
 

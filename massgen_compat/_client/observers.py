@@ -1,8 +1,9 @@
-"""Observers: whoever wants to know what happens in every run, for logs, traces, bills or a page.
+"""Observers: they see the events of every run, for logs, traces, bills or a live page.
 
-An observer is entered when a run opens, is told every event before the run's reader is, and is left
-with the run's error, if it has one. How much it is told is its own choice (``detail``), whatever
-the clients ask for. An observer that fails is logged and told no more of that run; the run goes on.
+When a run begins, an observer's context is entered. The observer gets each event before the reader
+of the run does. At the end the context is left, with the error of the run if it has one. An
+observer chooses how much it gets (``detail``), whatever the clients ask for. If an observer raises,
+that is logged, and it gets no more events of that run; the run goes on.
 """
 
 import logging
@@ -17,19 +18,20 @@ from massgen_compat.events import AgentReasoning, AgentText, Detail, RunEvent, S
 logger = logging.getLogger("massgen_compat")
 
 See: TypeAlias = Callable[[RunEvent], None]
-"""Is told an event; must not block."""
+"""Is called with each event of a run. It must not block: the run waits for it."""
 
 Watch: TypeAlias = Callable[[Team, RunRequest], AbstractContextManager[See]]
-"""Opens the observation of one run; the context is left when the run ends."""
+"""Is called when a run begins. Its context lasts as long as the run and gives a ``See``."""
 
 
 class Observer:
-    """Is told what happens in every run.
+    """Gets the events of every run.
 
-    ``watch`` is called with the team that answers and its request when a run opens; it returns a
-    context manager that gives a function, which is called with each event. ``detail``: ``status``
-    leaves out what the agents write in drafts, evaluations and reasoning; ``full`` has that, too.
-    Such runs stream the turns of their agents from the providers, which costs some CPU time.
+    ``watch`` is called when a run begins, with the team that answers and its request. It returns a
+    context manager that gives a function, and this function is called with each event. With the
+    ``detail`` ``status`` it does not get what the agents write in drafts, evaluations and reasoning
+    (``AgentText``, ``AgentReasoning``); with ``full`` it does. With ``full`` the turns of the
+    agents are streamed from the providers, which costs some CPU time.
     """
 
     def __init__(self, watch: Watch, *, detail: Detail = "status") -> None:
@@ -44,10 +46,11 @@ async def observed(
     events: Sink[RunEvent],
     run: Callable[[Sink[RunEvent], Detail], Awaitable[None]],
 ) -> None:
-    """Execute a run with observers.
+    """Execute a run, and send its events to the observers and then to ``events``.
 
-    ``run`` is given what it tells its events, and in which detail: the most that the request's
-    ``trace`` or an observer asks for. ``events`` are told what the request asks for.
+    ``run`` executes it. It is called with a sink for its events and the detail of them, which is
+    the most that the request's ``trace`` or an observer asks for. ``events`` gets as much as the
+    request asks for.
     """
     detail: Detail = "full" if request.trace == "full" else "status"
     if not observers:
@@ -66,7 +69,7 @@ async def observed(
 
 
 class _Watched:
-    """One observation, which can fail without harm."""
+    """An observer of one run. What it raises is logged and does not reach the run."""
 
     def __init__(self, observer: Observer, team: Team, request: RunRequest) -> None:
         self._detail: Detail = observer.detail
@@ -89,7 +92,7 @@ class _Watched:
             self._see = None
 
     def close(self, error: BaseException | None) -> None:
-        """End the observation; whatever the observer says, the error stays what it is."""
+        """Leave the observer's context. An observer cannot suppress or replace the run's error."""
         if self._context is None:
             return
         try:
@@ -100,7 +103,7 @@ class _Watched:
 
 
 class _Told:
-    """Tells each event to the observers, then to the reader of the run."""
+    """A sink that passes each event to the observers, then to the reader of the run."""
 
     def __init__(self, events: Sink[RunEvent], watched: Sequence[_Watched], detail: Detail) -> None:
         self.widen = events.widen

@@ -1,4 +1,4 @@
-"""What a reply decides: one decision, or the reason why it is turned back. Pure."""
+"""Judges a reply: it makes one decision that counts, or is turned back for a reason. Pure."""
 
 import re
 
@@ -16,11 +16,13 @@ from massgen_compat._run.turn import Phase
 
 
 def verdict_on(state: State, member: Member, reply: Replied) -> NewAnswer | VoteFor | Rejection:
-    """The one decision of a reply, or why there is none that counts.
+    """Return the one decision that a reply makes, or why none of its calls counts.
 
-    Equal decisions collapse, contradicting ones are none. A policy's objection stands in the
-    decision and is left to the caller.
+    Several equal decisions count as one; decisions that contradict each other do not count. The
+    objection of a policy stays in the decision: the caller decides what follows from it.
     """
+    # A draft that was cut short (token limit, content filter) is not taken as it is: the agent is
+    # asked once more for a whole one.
     drafts_by_message = member.phase is Phase.DRAFT and member.agent in state.rules.message_drafts
     if drafts_by_message and reply.complete and not reply.decisions and reply.text.strip():
         return NewAnswer(reply.text)
@@ -64,7 +66,7 @@ def _check_answer(state: State, member: Member, answer: NewAnswer) -> NewAnswer 
 
 
 def _too_similar(state: State, content: str) -> bool:
-    """MassGen's ``answer_novelty_requirement``: Jaccard overlap of words, against every answer."""
+    """Apply MassGen's ``answer_novelty_requirement``: Jaccard overlap with each current answer."""
     most = state.rules.novelty
     if most is None:
         return False

@@ -1,4 +1,4 @@
-"""The agents' parts of a transition: they start, leave, are cancelled and counted. Pure."""
+"""What happens to the members in a transition: they start, wait, leave; votes are counted. Pure."""
 
 from dataclasses import replace
 
@@ -18,20 +18,24 @@ from massgen_compat.events import AgentLeft, SpeculationDropped, TurnStarted
 
 
 def ranked(state: State) -> tuple[tuple[str, int], ...]:
-    """The agents with an answer and their votes: most votes first, ties in the config's order."""
+    """List the agents that have an answer, with their number of votes.
+
+    Most votes come first; agents with as many votes are in the order of the config.
+    """
     targets = [member.vote.target for member in state.members if member.vote]
     counted = [(member.agent, targets.count(member.agent)) for member in state.answered]
+    # The sort is stable, and members are in the config's order: this is the tie-break.
     return tuple(sorted(counted, key=lambda row: -row[1]))
 
 
 def answers_by_rank(state: State) -> tuple[str, ...]:
-    """The current answers, the one with the most votes first."""
+    """List the texts of the current answers in the order of ``ranked``."""
     answers = {member.agent: member.answer or "" for member in state.answered}
     return tuple(answers[agent] for agent, _ in ranked(state))
 
 
 def working(state: State, agent: str, number: int) -> Member | None:
-    """The agent's member, if it is at work in that very round."""
+    """Return the member of the agent if it is working, and in this round; else ``None``."""
     member = state.member(agent)
     if member and member.standing is Standing.WORKING and member.round == number:
         return member
@@ -39,7 +43,11 @@ def working(state: State, agent: str, number: int) -> Member | None:
 
 
 def void_votes(state: State) -> Transition:
-    """Whoever has decided waits for another round, and evaluations that go on are cancelled."""
+    """Make all votes void, because there is a new answer, or new agents join.
+
+    Members that have decided wait for another round. Evaluations that go on are cancelled, and so
+    is a message that was begun ahead of the decision. Drafts go on.
+    """
     effects: list[Effect] = []
     members: list[Member] = []
     for member in state.members:
@@ -56,7 +64,7 @@ def void_votes(state: State) -> Transition:
 
 
 def drop_message(state: State) -> Transition:
-    """What is being written ahead of the decision is not the message."""
+    """Cancel the message that an agent is writing ahead of the decision, if one is."""
     writer = state.presenter
     if writer is None:
         return Transition(state)
@@ -65,7 +73,7 @@ def drop_message(state: State) -> Transition:
 
 
 def join(state: State, agent: str) -> Transition:
-    """The agent begins with its draft, or leaves where there is no call for it."""
+    """Start the draft of an agent; without a call left for it the agent leaves."""
     member = Member(agent=agent)
     if state.calls < state.rules.call_limit:
         return start(state, member, Phase.DRAFT)
@@ -73,11 +81,12 @@ def join(state: State, agent: str) -> Transition:
 
 
 def start(state: State, member: Member, phase: Phase) -> Transition:
-    """The agent begins a round."""
+    """Start the next round of an agent."""
     rules = state.rules
     number = member.round + 1
-    member = replace(member, standing=Standing.WORKING, round=number, tries=0, nudged=False)
+    member = replace(member, standing=Standing.WORKING, round=number, tries=0, reminded=False)
     effects: tuple[Effect, ...] = (StartTurn(member.agent, number, phase),)
+    # A message has no round timer: the run's deadline bounds it, and keeps what was written.
     seconds = rules.first_round_seconds if number == 1 else rules.later_round_seconds
     if seconds is not None and phase is not Phase.PRESENT:
         effects += (StartTimer(RoundTimer(member.agent, number), seconds),)
@@ -87,14 +96,14 @@ def start(state: State, member: Member, phase: Phase) -> Transition:
 
 
 def leave(state: State, member: Member, reason: str) -> Transition:
-    """The agent is out; an answer that it gave stays and can win."""
+    """Take the agent out of the run for good. An answer that it gave stays and can win."""
     left = replace(member, standing=Standing.LEFT)
     event = AgentLeft(agent=member.agent, round=member.round, reason=reason)
     return Transition(put(state, left), (), (event,))
 
 
 def cancel_all(state: State) -> Transition:
-    """Nobody works any longer."""
+    """Cancel the turns of all members that are working."""
     working = [member for member in state.members if member.standing is Standing.WORKING]
     for member in working:
         state = put(state, replace(member, standing=Standing.WAITING))
@@ -102,6 +111,6 @@ def cancel_all(state: State) -> Transition:
 
 
 def put(state: State, member: Member) -> State:
-    """The state with this member in the place of the agent's."""
+    """Return the state with this member in the place of the one of the same agent."""
     members = tuple(member if other.agent == member.agent else other for other in state.members)
     return replace(state, members=members)

@@ -1,4 +1,4 @@
-"""The decision, and what follows it: who presents, and how a run ends. Pure."""
+"""The decision and the final message: who wins, who presents, and how a run ends. Pure."""
 
 from dataclasses import replace
 
@@ -39,7 +39,10 @@ from massgen_compat.events import (
 
 
 def decide(state: State) -> Transition:
-    """Most votes win, ties go to the earlier agent; then somebody presents, or the run ends."""
+    """Choose the winner; then an agent presents, or the winner's answer is the message.
+
+    Most votes win, and a tie goes to the earlier agent. Some agent must have an answer.
+    """
     ranking = ranked(state)
     winner = ranking[0][0]
     chosen = WinnerChosen(winner=winner, votes=ranking, limited_by=state.limited_by)
@@ -53,7 +56,11 @@ def decide(state: State) -> Transition:
 
 
 def present(state: State) -> Transition:
-    """Ask the next presenter: the winner, else the next in rank that is still there."""
+    """Ask the winner for the message, or the next in rank that is living.
+
+    Living agents without an answer come last: all are in a ``solo`` run. Without a living agent, or
+    without calls left, the winner's answer is the message; without a winner the run fails.
+    """
     rank = [agent for agent, _ in ranked(state)]
     order = sorted(
         state.living,
@@ -72,8 +79,8 @@ def present(state: State) -> Transition:
     return started.then(lambda state: start(state, presenter, Phase.PRESENT))
 
 
-def attend(state: State, signal: Signal) -> Transition:
-    """Presenting: only the presenter's signals mean anything."""
+def step_presenting(state: State, signal: Signal) -> Transition:
+    """Apply a signal while presenting: only signals of the presenter mean anything."""
     match signal:
         case Began(agent, number) if working(state, agent, number):
             return Transition(replace(state, began=True))
@@ -82,6 +89,7 @@ def attend(state: State, signal: Signal) -> Transition:
         case Malformed(agent, number, messages) if working(state, agent, number):
             return _repair(state, agent, number, messages)
         case Failed(agent, number, reason) if member := working(state, agent, number):
+            # Another agent cannot go on with a message of which the client has read a part.
             left = leave(state, member, reason)
             return left.then(lambda state: abort(state, None) if state.began else present(state))
         case _:
@@ -89,7 +97,7 @@ def attend(state: State, signal: Signal) -> Transition:
 
 
 def _repair(state: State, agent: str, number: int, messages: int) -> Transition:
-    """Messages without the format that was asked for get one more try; then an answer has to do."""
+    """Ask once more for messages without what was asked for; the second time, end the run."""
     if state.repaired:
         return unfit(state)
     if state.calls + messages > state.rules.call_limit:
@@ -99,12 +107,15 @@ def _repair(state: State, agent: str, number: int, messages: int) -> Transition:
 
 
 def unfit(state: State) -> Transition:
-    """The end of a run whose messages lack what was asked for and are not tried again."""
+    """End a run whose messages lack what was asked for and are not tried again."""
     return _complete(replace(state, presenter=None), Complete("unfit"))
 
 
 def stop(state: State, limit: str) -> Transition:
-    """At a limit nothing new starts: decide with what there is."""
+    """End the run at a limit with what there is; nothing new starts.
+
+    In order of preference: the winning answer, a message as far as it was written, an error.
+    """
     state = replace(state, limited_by=limit)
     if state.stage is Stage.COORDINATING and state.answered:
         return decide(state)
@@ -130,7 +141,7 @@ def _complete_with_answer(state: State) -> Transition:
 
 
 def abort(state: State, limit: str | None) -> Transition:
-    """The end of a run that has nothing to answer with."""
+    """End a run that has nothing to answer with."""
     return Transition(_done(state), (Abort(limit),))
 
 
@@ -139,9 +150,11 @@ def _done(state: State) -> State:
 
 
 def speculate(state: State) -> Transition:
-    """Let the agent that a strict majority agrees on begin the message, if there is room for it.
+    """Let the agent that a strict majority agrees on begin the message, if that is safe.
 
-    There is if the limit of calls would still allow another evaluation and another message.
+    It has to have voted itself, because an agent that still evaluates would have two turns at once.
+    And ``max_calls`` has to leave room for a wrong guess: for another evaluation by everybody and
+    another message. The agent stays ``VOTED`` meanwhile, and its vote counts.
     """
     if not (state.rules.speculate and state.grace) or state.reserves:
         return Transition(state)
@@ -166,18 +179,21 @@ def speculate(state: State) -> Transition:
 
 
 def is_writing(state: State, agent: str, number: int) -> bool:
-    """Whether the agent writes ahead of the decision, in that very round."""
+    """Tell whether the agent writes ahead of the decision, and in this round."""
     member = state.member(agent)
     return state.presenter == agent and member is not None and member.round == number
 
 
 def fail_ahead(state: State) -> Transition:
-    """The agent failed at it. It may still be asked when the team has decided."""
+    """Drop the message of an agent that failed while it wrote ahead of the decision.
+
+    Nobody tries it again with the same votes, but the agent is asked again if it wins.
+    """
     return drop_message(replace(state, ahead_failed=True))
 
 
 def adopt(state: State) -> Transition:
-    """What the winner has begun is the message."""
+    """Take what the winner has begun to write as the message, and let it go on."""
     presenter = state.member(state.presenter or "")
     if presenter is None:
         return Transition(state)

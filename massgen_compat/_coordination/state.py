@@ -1,4 +1,4 @@
-"""What the coordination speaks of: decisions, signals, effects, state. Values only."""
+"""The vocabulary of the coordination: decisions, signals, effects and the state. Values only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from massgen_compat._coordination.rules import Rules
 from massgen_compat._run.turn import Phase
 from massgen_compat.events import RunEvent
 
-# What agents decide
+# Decisions: what the tool calls of a reply say
 
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a policy does not let a decision count as it is: a code, and what the agent is told."""
+    """Why a policy does not let a decision count: ``code`` for events, ``text`` for the agent."""
 
     code: str
     text: str
@@ -22,7 +22,7 @@ class Objection:
 
 @dataclass(frozen=True, slots=True)
 class NewAnswer:
-    """The agent submits an answer."""
+    """The agent submits an answer; ``objection`` is its policy's, if it has one."""
 
     content: str
     objection: Objection | None = None
@@ -30,7 +30,10 @@ class NewAnswer:
 
 @dataclass(frozen=True, slots=True)
 class VoteFor:
-    """The agent votes; ``target`` is an agent's id, or whatever else it wrote."""
+    """The agent votes for the answer of ``target``.
+
+    ``target`` is an agent's id, or a text that is the id of no agent if the label was unknown.
+    """
 
     target: str
     reason: str = ""
@@ -39,7 +42,7 @@ class VoteFor:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A call that is no decision: arguments that are not JSON, a tool that was not offered."""
+    """A call that is no decision: its arguments are not JSON, or there is no tool of its name."""
 
     problem: str
 
@@ -48,7 +51,7 @@ Decision: TypeAlias = NewAnswer | VoteFor | Unusable
 
 
 class Rejection(StrEnum):
-    """Why a reply was turned back."""
+    """Why a reply was turned back; the value is the reason in ``SubmissionRejected``."""
 
     NO_DECISION = "no_decision"
     UNUSABLE = "unusable_call"
@@ -61,17 +64,17 @@ class Rejection(StrEnum):
     OBJECTION = "objection"
 
 
-# Signals: what has happened
+# Signals: what has happened. Each signal of an agent carries its round; the package says why.
 
 
 @dataclass(frozen=True, slots=True)
 class RunTimer:
-    """The run's deadline."""
+    """The timer of the whole run: its deadline."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundTimer:
-    """The time of one agent's round."""
+    """The timer of one agent's round."""
 
     agent: str
     round: int
@@ -79,7 +82,7 @@ class RoundTimer:
 
 @dataclass(frozen=True, slots=True)
 class GraceTimer:
-    """The time left for stragglers once a majority agrees; ``epoch`` counts voided votes."""
+    """The timer of those who have not voted when a majority agrees; ``epoch``: ``State.epoch``."""
 
     epoch: int
 
@@ -89,9 +92,10 @@ Timer: TypeAlias = RunTimer | RoundTimer | GraceTimer
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """A turn of a draft or an evaluation ended; ``text`` is what the agent wrote in the round.
+    """A model call of a draft or an evaluation ended.
 
-    ``complete`` is false where the reply was cut short (token limit, content filter).
+    ``text`` is the last text that the agent wrote in the round. ``complete`` is false if the reply
+    was cut short (token limit, content filter).
     """
 
     agent: str
@@ -103,7 +107,7 @@ class Replied:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An agent's model cannot go on."""
+    """A model call of the agent failed; ``reason`` says why, in a few words."""
 
     agent: str
     round: int
@@ -112,7 +116,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The presenter's first token is there."""
+    """The first piece of the presenter's message was told to the client."""
 
     agent: str
     round: int
@@ -120,7 +124,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """The presenter's message is complete."""
+    """All messages of the presenter are complete, and have what was asked for."""
 
     agent: str
     round: int
@@ -128,7 +132,7 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """So many of the presenter's messages do not have the format that was asked for."""
+    """So many of the presenter's messages lack the format, or the call, that was asked for."""
 
     agent: str
     round: int
@@ -144,7 +148,7 @@ class Elapsed:
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """A limit that is counted outside, e.g. ``max_tokens``."""
+    """The run has passed a limit that is counted outside: ``max_tokens`` or ``max_cost``."""
 
     limit: str
 
@@ -157,7 +161,7 @@ Signal: TypeAlias = Replied | Failed | Began | Presented | Malformed | Elapsed |
 
 @dataclass(frozen=True, slots=True)
 class StartTurn:
-    """Ask the agent, with a fresh conversation."""
+    """Ask the agent in a new round: the conversation starts again from its stable part."""
 
     agent: str
     round: int
@@ -166,10 +170,10 @@ class StartTurn:
 
 @dataclass(frozen=True, slots=True)
 class CorrectTurn:
-    """Tell the agent what was wrong and ask it again, in the same conversation.
+    """Tell the agent what was wrong and ask it again, in the same round and conversation.
 
-    ``objection`` is a policy's, if that was the reason. ``last`` says that the next try is the
-    round's last one, ``meant`` which decision the agent was trying to make.
+    ``objection`` is the policy's, if that is the reason, and ``meant`` the decision that it objects
+    to. ``last`` says that the next try is the last one of the round.
     """
 
     agent: str
@@ -183,21 +187,21 @@ class CorrectTurn:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseMessage:
-    """Tell what the agent has written ahead of the decision, and what follows as it comes."""
+    """Tell the client what the agent wrote ahead of the decision, and then the rest as it comes."""
 
     agent: str
 
 
 @dataclass(frozen=True, slots=True)
 class CancelTurn:
-    """Abort the agent's call."""
+    """Cancel the agent's model call, if it still goes on."""
 
     agent: str
 
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Send ``Elapsed(timer)`` after so many seconds."""
+    """Send ``Elapsed(timer)`` after this time."""
 
     timer: Timer
     seconds: float
@@ -205,11 +209,11 @@ class StartTimer:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The run is over. ``source`` tells what the final message is.
+    """The run is over; ``source`` tells what the final message is.
 
-    ``presentation``: what the presenter wrote; ``answer``: the winner's answer as it stands;
-    ``cut``: what the presenter had written when time ran out; ``unfit``: nothing that the presenter
-    wrote has the format that was asked for, but an answer might.
+    ``presentation``: what the presenter wrote. ``answer``: the winner's answer as it stands.
+    ``cut``: what the presenter had written when the run was stopped. ``unfit``: the presenter's
+    messages do not have the format that was asked for; an answer is the message if one has it.
     """
 
     source: Literal["presentation", "answer", "cut", "unfit"]
@@ -217,7 +221,7 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class RepairMessages:
-    """Ask the presenter once more for the messages that lack the format."""
+    """Ask the presenter once more for the messages that lack what was asked for."""
 
     agent: str
     round: int
@@ -225,7 +229,7 @@ class RepairMessages:
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """The run failed: there is nothing to answer with."""
+    """The run failed, because there is nothing to answer with; ``limited_by`` names a limit."""
 
     limited_by: str | None = None
 
@@ -246,7 +250,7 @@ Effect: TypeAlias = (
 
 
 class Stage(StrEnum):
-    """Where a run stands."""
+    """The stage of a run."""
 
     COORDINATING = "coordinating"
     PRESENTING = "presenting"
@@ -254,7 +258,7 @@ class Stage(StrEnum):
 
 
 class Standing(StrEnum):
-    """Where an agent stands in the coordination."""
+    """The standing of an agent in a run; the package's docstring has the table of transitions."""
 
     WORKING = "working"
     WAITING = "waiting"
@@ -262,39 +266,51 @@ class Standing(StrEnum):
     ABSTAINED = "abstained"
     LEFT = "left"
     RESERVE = "reserve"
-    """Not asked yet: others were asked first."""
+    """The agent was not asked yet, because others are asked first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One agent's part of the state. ``answers`` counts what it has submitted in the run."""
+    """One agent's part of the state.
+
+    ``round`` is the number of its current round, 0 before the first one. ``tries`` counts its
+    replies in this round, and ``reminded`` says that one of them had no call. ``answer`` is its
+    current answer, ``answers`` how many it has given in the run, and ``vote`` its vote on the
+    current answers.
+    """
 
     agent: str
     standing: Standing = Standing.WAITING
     round: int = 0
     tries: int = 0
-    nudged: bool = False
+    reminded: bool = False
     answers: int = 0
     answer: str | None = None
     vote: VoteFor | None = None
 
     @property
     def living(self) -> bool:
-        """Whether the agent is part of the run: it was asked, and has not left."""
+        """Whether the agent takes part: it was asked, and has not left."""
         return self.standing not in {Standing.LEFT, Standing.RESERVE}
 
     @property
     def phase(self) -> Phase:
-        """What the agent is working on, if it works: its draft, or an evaluation."""
+        """What the agent works on if it works while coordinating: its draft, or an evaluation."""
         return Phase.DRAFT if self.answer is None else Phase.EVALUATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A run at one moment: a value, compared and hashed as such.
+    """A run at one moment: a value that can be compared and hashed.
 
-    A ``presenter`` while the team still coordinates writes ahead of the decision; ``ahead_failed``
-    says that one failed at it, so that no other tries before the votes change.
+    ``members``: in the order of the rules, which breaks ties.
+    ``calls``: model calls so far, those that the last transition starts included.
+    ``epoch``: how often votes were voided. ``grace``: the grace timer of this epoch was started.
+    ``winner``: set by the decision. ``presenter``: who writes the message; while the team still
+    coordinates it writes ahead of the decision.
+    ``ahead_failed``: an agent that wrote ahead failed, so nobody does before the votes change.
+    ``began``: the client has a part of the message. ``repaired``: the run's one repair is used up.
+    ``limited_by``: the limit that ended the run, or keeps it from going on.
     """
 
     rules: Rules
@@ -311,35 +327,39 @@ class State:
     limited_by: str | None = None
 
     def member(self, agent: str) -> Member | None:
-        """The agent's member, if it has one."""
+        """Return the member of the agent; ``None`` if there is no agent with this id."""
         return next((member for member in self.members if member.agent == agent), None)
 
     @property
     def living(self) -> tuple[Member, ...]:
-        """The members of the agents that were asked and have not left."""
+        """The members that were asked and have not left."""
         return tuple(member for member in self.members if member.living)
 
     @property
     def reserves(self) -> tuple[Member, ...]:
-        """The members of the agents that are asked only if those who were asked first disagree."""
+        """The members that are asked only if those who were asked first disagree."""
         return tuple(member for member in self.members if member.standing is Standing.RESERVE)
 
     @property
     def votes_needed(self) -> int:
-        """How many equal votes of the living are agreement."""
+        """How many votes for one answer are agreement: a strict majority of the living.
+
+        While only some agents were asked, all of them have to agree if the rules say so.
+        """
         if self.reserves and self.rules.until == "unanimous":
             return len(self.living)
         return len(self.living) // 2 + 1
 
     @property
     def answered(self) -> tuple[Member, ...]:
-        """The members with an answer, those of agents that have left included."""
+        """The members with an answer, also those that have left."""
         return tuple(member for member in self.members if member.answer is not None)
 
     def may_answer(self, member: Member) -> bool:
-        """Whether the agent may submit another answer.
+        """Tell whether the agent may submit another answer.
 
-        Its first one is always allowed, and whoever was asked first can always disagree.
+        Its first one is always allowed. So is any answer while the others were not asked yet,
+        because a new answer is how those who were asked first disagree.
         """
         rules = self.rules
         if member.answers == 0 or self.reserves:
@@ -355,18 +375,21 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What a step leads to."""
+    """What a signal leads to: the next state, what has to be done, and what observers are told."""
 
     state: State
     effects: tuple[Effect, ...] = ()
     events: tuple[RunEvent, ...] = ()
 
     def then(self, go_on: "Callable[[State], Transition]") -> "Transition":
-        """This transition followed by the one that ``go_on`` makes from its state."""
+        """Return this transition followed by the one that ``go_on`` makes from its state."""
         other = go_on(self.state)
         return Transition(other.state, self.effects + other.effects, self.events + other.events)
 
 
 def label(rules: Rules, agent: str) -> str:
-    """The anonymous name under which the others see the agent, the same for the whole run."""
+    """Return the anonymous name under which the agents see this agent's answer: ``agent1``, …
+
+    It is the same for the whole run. Agents are anonymous to each other: they never see ids.
+    """
     return f"agent{rules.agents.index(agent) + 1}"

@@ -1,4 +1,4 @@
-"""The transitions: ``begin`` and ``step``. Pure and total; see the package's docstring."""
+"""The transitions: ``begin`` and ``step``. Pure and total. The package has the table."""
 
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
@@ -13,12 +13,12 @@ from massgen_compat._coordination.judging import verdict_on
 from massgen_compat._coordination.members import join, leave, put, start, void_votes, working
 from massgen_compat._coordination.message import (
     abort,
-    attend,
     decide,
     fail_ahead,
     is_writing,
     present,
     speculate,
+    step_presenting,
     stop,
     unfit,
 )
@@ -66,30 +66,33 @@ from massgen_compat.events import (
 
 
 def begin(rules: Rules) -> Transition:
-    """Start a run: all agents at once, or those that are asked first.
+    """Return the first transition of a run: all agents start, or those that are asked first.
 
-    Raises ``ValueError`` without agents.
+    Raises ``ValueError`` if the rules name no agent.
     """
     if not rules.agents:
         raise ValueError("a run needs at least one agent")
     state = State(rules=rules, members=tuple(Member(agent=agent) for agent in rules.agents))
-    clock: tuple[Effect, ...] = ()
+    timers: tuple[Effect, ...] = ()
     if rules.deadline_seconds is not None:
-        clock = (StartTimer(RunTimer(), rules.deadline_seconds),)
-    started = Transition(state, clock)
+        timers = (StartTimer(RunTimer(), rules.deadline_seconds),)
+    started = Transition(state, timers)
     if rules.solo:
         return started.then(present)
     if rules.first:
         others = tuple(agent for agent in rules.agents if agent not in rules.first)
         asked = FirstAsked(agents=rules.first, others=others)
-        started = Transition(put_in_reserve(state), clock, (asked,))
+        started = Transition(put_in_reserve(state), timers, (asked,))
     for agent in rules.first or rules.agents:
         started = started.then(lambda state, agent=agent: join(state, agent))
     return started.then(_settle)
 
 
 def step(state: State, signal: Signal) -> Transition:
-    """Apply one signal. Total: any signal, in any state, at any time."""
+    """Return what a signal leads to. Total: any signal, in any state, at any time.
+
+    A signal that makes no sense in the state gives the same state, no effects and no events.
+    """
     match state.stage, signal:
         case Stage.DONE, _:
             return Transition(state)
@@ -100,7 +103,7 @@ def step(state: State, signal: Signal) -> Transition:
         case Stage.COORDINATING, _:
             return _coordinate(state, signal)
         case Stage.PRESENTING, _:
-            return attend(state, signal)
+            return step_presenting(state, signal)
 
 
 # Coordinating
@@ -126,7 +129,7 @@ def _coordinate(state: State, signal: Signal) -> Transition:
 
 
 def _judge(state: State, member: Member, reply: Replied) -> Transition:
-    """Accept the reply's one decision, or turn the reply back, or end the round without one."""
+    """Accept the one decision of a reply, or turn the reply back, or end the round without one."""
     member = replace(member, tries=member.tries + 1)
     verdict = verdict_on(state, member, reply)
     objection = None if isinstance(verdict, Rejection) else verdict.objection
@@ -136,8 +139,8 @@ def _judge(state: State, member: Member, reply: Replied) -> Transition:
         objection is None or (last_try and state.rules.waive_objections)
     ):
         return _accept(state, member, verdict)
-    # A reply without any call is asked once for one; then its text has to do (design §3.5).
-    if last_try or (verdict is Rejection.NO_DECISION and member.nudged):
+    # One reminder is enough for a reply without any call: the text of a draft can be the answer.
+    if last_try or (verdict is Rejection.NO_DECISION and member.reminded):
         state = replace(state, limited_by="max_calls") if spent else state
         return _give_up(state, member, reply, "max_calls" if spent else "no answer")
     return _turn_back(state, member, verdict)
@@ -146,6 +149,7 @@ def _judge(state: State, member: Member, reply: Replied) -> Transition:
 def _turn_back(
     state: State, member: Member, verdict: NewAnswer | VoteFor | Rejection
 ) -> Transition:
+    """Ask the agent again in the same round. A decision as ``verdict`` is one with an objection."""
     objection: Objection | None = None
     meant: Literal["new_answer", "vote"] | None = None
     rejection = Rejection.OBJECTION
@@ -156,7 +160,7 @@ def _turn_back(
             objection, meant = verdict.objection, "vote"
         case Rejection():
             rejection = verdict
-    member = replace(member, nudged=member.nudged or verdict is Rejection.NO_DECISION)
+    member = replace(member, reminded=member.reminded or verdict is Rejection.NO_DECISION)
     last = member.tries + 1 >= TRIES_PER_ROUND
     correct = CorrectTurn(
         member.agent, member.round, member.phase, rejection, objection, last, meant
@@ -181,7 +185,10 @@ def _accept(state: State, member: Member, decision: NewAnswer | VoteFor) -> Tran
 def _accept_answer(
     state: State, member: Member, content: str, *, verified: bool = True
 ) -> Transition:
-    """An accepted answer voids all votes and sends everybody who has answered into a new round."""
+    """Make the text the agent's current answer, void all votes, and let all evaluate anew.
+
+    ``_settle`` starts the evaluations, when all drafts are there.
+    """
     number = member.answers + 1
     member = replace(member, answer=content, answers=number, standing=Standing.WAITING)
     votes = sum(other.vote is not None for other in state.members)
@@ -214,7 +221,12 @@ def _accept_vote(state: State, member: Member, vote: VoteFor) -> Transition:
 
 
 def _give_up(state: State, member: Member, reply: Replied | None, reason: str) -> Transition:
-    """End a round without a decision: text of a draft is an answer, an evaluation abstains."""
+    """End a round without a decision.
+
+    In an evaluation the agent abstains. In a draft the text that it wrote is its answer, and it
+    leaves the run for ``reason`` if there is none. ``reply`` is ``None`` when time ran out: what
+    was written until then is not known here.
+    """
     if member.phase is Phase.EVALUATE:
         abstained = put(state, replace(member, standing=Standing.ABSTAINED))
         return Transition(abstained, (), (Abstained(agent=member.agent, round=member.round),))
@@ -224,13 +236,14 @@ def _give_up(state: State, member: Member, reply: Replied | None, reason: str) -
 
 
 def _settle(state: State) -> Transition:
-    """Do what follows once an agent has moved: nothing, another round, or the decision."""
+    """Do what follows for the team once a member has moved; the first rule that applies counts."""
     if reason := disagreement(state):
         called = call_team(state, reason)
         return called if called.state.stage is Stage.DONE else called.then(_settle)
     living = state.living
     if not state.answered:
         return Transition(state) if living else abort(state, state.limited_by)
+    # Also when nobody is living any more: an answer that is there can be the message.
     if all(member.standing in {Standing.VOTED, Standing.ABSTAINED} for member in living):
         return decide(state)
     drafting = any(member.answer is None for member in living)
@@ -239,11 +252,12 @@ def _settle(state: State) -> Transition:
     if state.rules.skip_voting or alone:
         return Transition(state) if drafting else decide(state)
     waiting = [member for member in living if member.standing is Standing.WAITING]
-    # With one answer there is nothing to compare, also in MassGen's eager order.
-    # Who was asked first has compared what there was; there is more when the others have drafted.
+    # With one answer there is nothing to compare, also in MassGen's eager order. Agents that were
+    # asked first wait for all drafts in any order: they have compared what there is.
     deferred = state.rules.defer_voting or bool(state.rules.first)
     held = drafting and (deferred or len(state.answered) == 1)
     if waiting and not held:
+        # All or none: the votes of a part of the team would be no decision of the team.
         if state.calls + len(waiting) > state.rules.call_limit:
             return stop(state, "max_calls")
         started = Transition(state)
@@ -254,7 +268,10 @@ def _settle(state: State) -> Transition:
 
 
 def _watch_stragglers(state: State) -> Transition:
-    """Once a strict majority agrees, the others get a last period of grace (design §3.4)."""
+    """Once a strict majority agrees, give the others ``grace_seconds`` to finish.
+
+    They are not cut off at once, because a new answer of theirs could still change the outcome.
+    """
     if state.grace or agreeing(state) < state.votes_needed:
         return Transition(state)
     timer = StartTimer(GraceTimer(state.epoch), state.rules.grace_seconds)
@@ -266,22 +283,24 @@ CallEffect: TypeAlias = StartTurn | CorrectTurn | RepairMessages
 
 
 def calls_of(transition: Transition) -> tuple[CallEffect, ...]:
-    """The effects of a transition that make model calls."""
+    """Return the effects of a transition that make model calls."""
     return tuple(effect for effect in transition.effects if isinstance(effect, CallEffect))
 
 
 _STARTS: Final = TurnStarted | PresentationStarted | SpeculationStarted | TeamCalled
-"""Events that tell of calls, which then are not made."""
+"""Events that announce calls. ``stop_before`` takes them out together with the calls."""
 
 
 def stop_before(transition: Transition, limit: str, *, calls: int) -> Transition:
-    """The transition without the calls that it would start, and the run ended at the limit.
+    """Return the transition without the calls that it would start, and with the run ended.
 
-    What the signal brought counts: an answer is taken, a vote too. ``calls`` are those that were
-    made before. A run that ends in this transition by itself is left as it is.
+    ``limit`` names the limit (``max_tokens`` or ``max_cost``); ``calls`` is the number of model
+    calls before the transition. What the signal brought still counts: an answer or a vote is taken.
+    A transition that ends the run by itself is returned as it is.
     """
     if transition.state.stage is Stage.DONE:
         return transition
+    # A message that needed repair was told to nobody, so the run must not end as one that was cut.
     repairing = any(isinstance(effect, RepairMessages) for effect in transition.effects)
     kept = Transition(
         replace(transition.state, calls=calls),

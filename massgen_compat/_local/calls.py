@@ -1,4 +1,7 @@
-"""One model call: heard, counted, and held to the limits of the run; and what is said beside."""
+"""The model calls of a run: each one is passed on as it is written, counted, and limited.
+
+It also turns those pieces of a reply that are no text and no call into events.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,22 +40,25 @@ from massgen_compat.policies import Policy
 
 @dataclass(frozen=True, slots=True)
 class AgentKit:
-    """What the agents of a run work with, by their ids; the cost of a call, where it is known."""
+    """What the agents of a run work with, by agent id; a cost is ``None`` where it is not known."""
 
     models: Mapping[str, ModelClient]
     policies: Mapping[str, Policy]
     costs: Mapping[str, Cost | None]
 
 
-class BesideMessage:
-    """Tells what models say beside their replies; reasoning only where it is ``watched``."""
+class OtherPieces:
+    """Tells the pieces of a reply that are neither text nor calls as events.
+
+    They are reasoning, which is told only if it is ``watched``, and tools that the provider runs.
+    """
 
     def __init__(self, emit: Callable[[RunEvent], Awaitable[None]], *, watched: bool) -> None:
         self._emit = emit
         self._watched = watched
 
-    async def hear(self, request: TurnRequest, piece: TurnPiece) -> None:
-        """A piece of the turn that is told nowhere else."""
+    async def tell(self, request: TurnRequest, piece: TurnPiece) -> None:
+        """Tell a piece of the turn, if it is of one of these kinds."""
         agent, number = request.agent, request.round
         match piece:
             case ReasoningPiece(text) if self._watched:
@@ -68,7 +74,8 @@ class BesideMessage:
 class ModelCalls:
     """Makes the model calls of one run.
 
-    ``clock`` ends those that take too long; ``emit`` tells events, ``signal`` the coordination.
+    ``models``: by agent id. ``ledger`` and ``meter`` count the calls, and ``clock`` ends those that
+    take too long. ``emit`` sends an event to observers, ``signal`` a signal to the coordination.
     """
 
     def __init__(
@@ -88,22 +95,28 @@ class ModelCalls:
         self._emit = emit
         self._signal = signal
         self._limited = False
-        self._in_turn = anyio.Lock() if len(models) > 1 else None
+        self._start_lock = anyio.Lock() if len(models) > 1 else None
         self._told_drops: set[tuple[str, str]] = set()
 
     async def make_call(self, request: TurnRequest, hear: Hear) -> Reply:
-        """Pass on what the model says; return its reply. Raises what ended it otherwise."""
-        if self._in_turn is not None:  # to write a long request takes a while, and others wait
-            async with self._in_turn:
+        """Make a model call: pass the pieces of the reply to ``hear``, and return the reply.
+
+        Raises what the call failed with: a ``MassGenError``, or what ``hear`` raised.
+        """
+        if self._start_lock is not None:
+            # The agents of a run start at the same time, and to write a long request takes a while.
+            # The lock lets the event loop go round between two of them, so that other runs go on.
+            async with self._start_lock:
                 pass
         self._ledger.called(request.agent)
         call = self._meter.start(request)
         try:
-            reply = await self._heard_out(request, call, hear)
+            reply = await self._ask(request, call, hear)
         except MassGenError as error:
             self._meter.fail(call, error)
             if request.whole and isinstance(error, UpstreamMalformed):
-                self._ledger.heard()  # how much of the reply was written, nobody heard
+                # How much of a reply in one piece was written is not known, so it counts as paid.
+                self._ledger.heard()
             if isinstance(error, UpstreamError):
                 error.agent = request.agent
             raise
@@ -113,8 +126,8 @@ class ModelCalls:
         self._ledger.finished(request.agent, reply)
         self._meter.finish(call, reply)
         if request.phase is Phase.PRESENT and self._meter.open:
-            # Other messages are being written. What the end of any other turn means for the limits
-            # is seen when its signal comes, so that what it decided counts.
+            # Other messages are being written, and may have to be cut off now. At the end of any
+            # other turn the limits are checked when its signal is applied: its decision counts.
             await self._heed_limits()
         await self._tell_drops(request.agent, reply.dropped)
         await self._emit(
@@ -130,7 +143,7 @@ class ModelCalls:
         )
         return reply
 
-    async def _heard_out(self, request: TurnRequest, call: MeteredCall, hear: Hear) -> Reply:
+    async def _ask(self, request: TurnRequest, call: MeteredCall, hear: Hear) -> Reply:
         with self._clock.over(request.timeouts or Timeouts()) as timer:
 
             async def heard(pieces: Sequence[TurnPiece]) -> None:
@@ -145,13 +158,13 @@ class ModelCalls:
             return await self._models[request.agent].ask(request, heard)
 
     async def _heed_limits(self) -> None:
-        """Let the coordination know, once, that what goes on has passed a limit."""
+        """Tell the coordination, once, that the calls of the run have passed a limit."""
         if not self._limited and (limit := self._meter.passed):
             self._limited = True
             await self._signal(LimitReached(limit))
 
     async def _tell_drops(self, agent: str, dropped: tuple[str, ...]) -> None:
-        news = tuple(name for name in dropped if (agent, name) not in self._told_drops)
-        if news:
-            self._told_drops.update((agent, name) for name in news)
-            await self._emit(ParametersDropped(agent=agent, parameters=news))
+        new = tuple(name for name in dropped if (agent, name) not in self._told_drops)
+        if new:
+            self._told_drops.update((agent, name) for name in new)
+            await self._emit(ParametersDropped(agent=agent, parameters=new))

@@ -1,6 +1,6 @@
-"""What the agents of a run are asked: each one's conversation, and its next request. No tasks here.
+"""The conversations of the agents of a run, and the requests that are made of them. No tasks here.
 
-A turn's request is made before anything is sent, so that what it will cost is known.
+The request of a turn is made before anything is sent, so that its cost can be estimated.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,10 @@ from typing import Protocol
 from massgen_compat._agents.cache_keys import cache_keys
 from massgen_compat._agents.decisions import ToolNames, corrected, read_decisions, workflow_tools
 from massgen_compat._agents.prompts import (
-    conversation as team_conversation,
-)
-from massgen_compat._agents.prompts import (
-    longest_run,
+    longest_fence,
     resumed_messages,
     solo_conversation,
+    team_conversation,
     turn_messages,
 )
 from massgen_compat._coordination import (
@@ -36,16 +34,22 @@ from massgen_compat.policies.request import stronger
 
 
 class Scope(Protocol):
-    """What ends a call."""
+    """What ends a model call: anyio's ``CancelScope``, of which this module needs no more."""
 
     def cancel(self) -> None:
-        """End it."""
+        """End the call."""
         ...
 
 
 @dataclass
 class Conversation:
-    """What an agent is busy with: the conversation of its round, and the scope of its call."""
+    """The conversation of one agent, and its model call while one goes on.
+
+    ``stable``: the beginning, which is the same in all rounds. ``messages``: the whole conversation
+    of the current round. ``reply``: the last reply. ``text``: the last text of the round that was
+    not blank. ``effort``: a reasoning effort that was raised for the round's last try. ``request``:
+    the last request. ``scope`` ends the call that goes on.
+    """
 
     stable: tuple[Message, ...]
     messages: tuple[Message, ...] = ()
@@ -56,15 +60,16 @@ class Conversation:
     scope: Scope | None = None
 
     def cancel(self) -> None:
-        """End its call, if there is one."""
+        """End the agent's model call, if one goes on."""
         if self.scope is not None:
             self.scope.cancel()
 
 
 class Conversations:
-    """The conversations of one run, by agent.
+    """The conversations of one run, by agent id.
 
-    ``resumed``: an agent goes on with the results of its calls.
+    ``policies``: by agent id. ``resumed``: one agent goes on alone with the results of its tool
+    calls. ``watched``: observers are told the text of drafts and evaluations as it is written.
     """
 
     def __init__(
@@ -82,20 +87,20 @@ class Conversations:
         self._resumed = resumed
         self._cache_keys = cache_keys(team, request)
         self._whole = whole_replies(team, watched=watched)
-        self._names = ToolNames.beside(request.tools)
-        self._runs = longest_run(request.messages)
+        self._names = ToolNames.avoiding(request.tools)
+        self._longest_fence = longest_fence(request.messages)
         self._conversations: dict[str, Conversation] = {}
 
     def __getitem__(self, agent: str) -> Conversation:
         return self._conversations[agent]
 
     def cancel(self) -> None:
-        """End all calls."""
+        """End all model calls."""
         for conversation in self._conversations.values():
             conversation.cancel()
 
     def set_up(self, agent: Agent, *, solo: bool) -> None:
-        """Make the conversation of one agent; a long conversation takes a while."""
+        """Make the conversation of one agent. For a long one this can take milliseconds."""
         asked = self._request
         if solo and not self._resumed:
             stable = solo_conversation(agent, asked.messages)
@@ -107,7 +112,11 @@ class Conversations:
         self._conversations[agent.id] = Conversation(stable)
 
     def next_request(self, effect: CallEffect, state: State) -> TurnRequest | None:
-        """The request that an effect asks for; a repair repeats the one before."""
+        """Return the request of the turn that an effect starts, and keep it in the conversation.
+
+        A repair repeats the request before: the presenter adds what is wrong with each message.
+        ``None`` is returned only for a repair of what was never asked for.
+        """
         conversation, policy = self._conversations[effect.agent], self._policies[effect.agent]
         match effect:
             case StartTurn():
@@ -123,7 +132,7 @@ class Conversations:
         return conversation.request
 
     def read(self, agent: str, reply: Reply, state: State) -> tuple[Decision, ...]:
-        """Add a reply to its agent's conversation; returns the decisions in it."""
+        """Keep a reply in its agent's conversation, and return the decisions that it makes."""
         conversation = self._conversations[agent]
         conversation.reply = reply
         conversation.text = reply.text if reply.text.strip() else conversation.text
@@ -135,7 +144,7 @@ class Conversations:
         asked = self._request
         if self._resumed:
             conversation.messages = resumed_messages(
-                conversation.stable, asked.tools, asked.decision, runs=self._runs
+                conversation.stable, asked.tools, asked.decision, longest=self._longest_fence
             )
         elif state.rules.solo:
             conversation.messages = conversation.stable
@@ -148,11 +157,11 @@ class Conversations:
                 self._names,
                 self._policies[agent],
                 asked.tools,
-                runs=self._runs,
+                longest=self._longest_fence,
             )
 
     def _request_of(self, effect: StartTurn | CorrectTurn, state: State) -> TurnRequest:
-        """A turn as a request."""
+        """Make the request of a turn from the conversation as it is."""
         agent, phase, asked = effect.agent, effect.phase, self._request
         conversation, policy = self._conversations[agent], self._policies[agent]
         tools = workflow_tools(state, agent, self._names, policy)
@@ -165,10 +174,12 @@ class Conversations:
                 params["response_format"] = parameter(asked.format)
             tools = asked.tools
         if isinstance(effect, CorrectTurn) and effect.last and effect.objection is not None:
-            # The last try: only the tool that was meant, and one step more effort (gpt-5.2.md, L3).
+            # The last try of a gated model gets only the tool that was meant, and one step more
+            # effort (docs/gpt-5.2.md, "What it does").
             meant = {"vote": self._names.vote, "new_answer": self._names.new_answer}
             tools = tuple(t for t in tools if effect.meant and t.name == meant[effect.meant])
             conversation.effort = stronger(policy, conversation.reply.effort_asked)
+        # An effort that the request names wins over the raised one.
         if conversation.effort is not None:
             params.setdefault("reasoning_effort", conversation.effort)
         serial = False if policy.serial_decisions and tools else None
@@ -190,10 +201,12 @@ class Conversations:
 
 
 def whole_replies(team: Team, *, watched: bool) -> frozenset[str]:
-    """The agents whose drafts and evaluations may come in one piece.
+    """Return the ids of the agents whose drafts and evaluations may come in one piece.
 
-    Not where a piece is of use before the end: it is shown (``watched``), counts towards a limit,
-    is the sign of life that a timeout waits for, or tells of a tool that the provider runs.
+    A reply in one piece is cheaper to read (``docs/faults.md``, "Turns in one piece"). It is not
+    asked for where pieces are of use before the end of the reply: they are shown (``watched``),
+    count towards a limit, are the sign of life that a timeout waits for, or tell of a tool that the
+    provider runs.
     """
     settings, default = team.settings, Timeouts()
     timed = (
@@ -207,5 +220,5 @@ def whole_replies(team: Team, *, watched: bool) -> frozenset[str]:
 
 
 def without_first_token(timeouts: Timeouts) -> Timeouts:
-    """The timeouts of a whole reply: it has no token before its end."""
+    """Return the timeouts of a reply in one piece, which has no token before its end."""
     return replace(timeouts, first_token_seconds=timeouts.turn_seconds)

@@ -1,7 +1,10 @@
-"""The driver of one run: does what ``coordination`` orders, waits for a signal, asks again.
+"""The driver of one run: it carries out the effects of a transition and waits for the next signal.
 
-It is dull on purpose: every rule of the coordination stands in ``coordination``, every word in
-``prompts`` and ``workflow``. Each turn is a task with a cancel scope of its own.
+It decides nothing: the rules are in ``_coordination``, and all that agents are told is in
+``_agents``.
+
+Each turn is a task with a cancel scope of its own. Three things cancel it: ``CancelTurn``, the end
+of the run, and the cancellation of the run's own task, e.g. because the client has left.
 """
 
 import secrets
@@ -40,7 +43,7 @@ from massgen_compat._coordination import (
     step,
     stop_before,
 )
-from massgen_compat._local.calls import AgentKit, BesideMessage, ModelCalls
+from massgen_compat._local.calls import AgentKit, ModelCalls, OtherPieces
 from massgen_compat._local.conversations import Conversation, Conversations
 from massgen_compat._local.presentation import Presentation
 from massgen_compat._local.presenter import Presenter
@@ -55,7 +58,12 @@ from massgen_compat.events import AgentText, Detail, RunCompleted, RunEvent, Run
 
 
 class Driver:
-    """One run: the state of the coordination, the agents' conversations, and the final message."""
+    """One run: the state of the coordination, the agents' conversations, and the final message.
+
+    ``resumed``: one agent goes on alone with the results of its tool calls, by ``rules`` that are
+    ``solo``. ``kit``: the models, policies and prices of the agents. ``events``: where events are
+    sent, in as much ``detail`` as the observers want.
+    """
 
     def __init__(
         self,
@@ -82,7 +90,7 @@ class Driver:
         self._meter = Meter(team.settings.limits, kit.costs)
         self._clock = Clock(team.settings.timeouts)
         self._signals = Channel[Signal](4 * len(team.agents) + 4)
-        self._beside = BesideMessage(self._emit, watched=self._watched)
+        self._other_pieces = OtherPieces(self._emit, watched=self._watched)
         model_calls = ModelCalls(
             kit.models,
             self._ledger,
@@ -97,7 +105,7 @@ class Driver:
             request,
             self._presentation,
             make_call=self._make_call,
-            beside=self._beside.hear,
+            tell_other=self._other_pieces.tell,
             emit=self._emit,
             signal=self._signals.send,
         )
@@ -107,7 +115,10 @@ class Driver:
         self._state = self._first.state
 
     async def drive(self) -> None:
-        """Run to the end: ``RunCompleted`` is the last event. Raises what it failed with."""
+        """Execute the run. ``RunStarted`` is the first event, and ``RunCompleted`` the last one.
+
+        Raises the ``MassGenError`` that it failed with. May be called once.
+        """
         agents = tuple(agent.id for agent in self._team.agents)
         await self._emit(RunStarted(run_id=self._run_id, team=self._team.name, agents=agents))
         await self._set_up()
@@ -117,14 +128,18 @@ class Driver:
                 await self._complete(source)
             case Abort(limited_by):
                 error = most_telling(self._failures, limited_by)
-                # What a provider did not answer in time it may have worked on all the same.
+                # A provider that did not answer in time, or was cut off, may have worked all the
+                # same, so the calls count as paid for.
                 late = isinstance(error, UpstreamTimeout) and self._ledger.asked
                 cut = isinstance(error, LimitExceeded) and self._ledger.asked
                 error.spent = self._ledger.spent or late or cut
                 raise error
 
     async def _set_up(self) -> None:
-        """Make the conversations, one at a time: a long one takes a while, and other runs wait."""
+        """Make the conversations of all agents, and let other runs go on between two of them.
+
+        One with many parts is made in a thread, because it would block the event loop for long.
+        """
         for agent in self._team.agents:
             await anyio.lowlevel.checkpoint()
             set_up = partial(self._conversations.set_up, agent, solo=self._state.rules.solo)
@@ -144,11 +159,14 @@ class Driver:
             self._conversations.cancel()
 
     async def _apply(self, transition: Transition, calls: int = 0) -> None:
-        """Tell first, then do: nothing that a new turn says can overtake its own announcement.
+        """Carry out a transition: send its events first, and then start its turns.
 
-        What does not fit in the limits of tokens and cost is not begun. ``calls`` were made before.
+        In this order no piece of a new turn can come before the event that announces the turn.
+        Calls that do not fit in the limits of tokens and cost are not started. ``calls`` is the
+        number of model calls before the transition.
         """
         self._state = transition.state
+        # Cancel first: a slow reader can make the events below wait, and the calls would go on.
         for effect in transition.effects:
             if isinstance(effect, CancelTurn):
                 self._conversations[effect.agent].cancel()
@@ -166,7 +184,7 @@ class Driver:
             self._perform(effect)
 
     def _prepare(self, effect: CallEffect) -> Sequence[int]:
-        """Make the request of a turn; returns the sizes of the prompts of its calls."""
+        """Make the request of a turn, and estimate the prompts of its calls, in tokens."""
         request = self._conversations.next_request(effect, self._state)
         if request is None:
             return ()
@@ -174,8 +192,9 @@ class Driver:
             return (self._meter.prompt(request),)
         if isinstance(effect, StartTurn):
             self._presentation.restart()
-        pending = [each for each in self._presentation.messages if each.pending]
-        written = [each.reply.text if each.reply else "" for each in pending]
+        # The prompt of a repair has the reply in it that is to be repaired.
+        unfinished = [each for each in self._presentation.pending if each.unfinished]
+        written = [each.reply.text if each.reply else "" for each in unfinished]
         return [self._meter.prompt(request, text) for text in written]
 
     def _perform(self, effect: Effect) -> None:
@@ -188,9 +207,9 @@ class Driver:
                     if presents:
                         ahead = self._state.stage is Stage.COORDINATING
                         (self._presenter.hold if ahead else self._presenter.release)()
-                    act = self._present if presents else self._turn
+                    work = self._present if presents else self._turn
                     self._tasks.start_soon(
-                        self._act, act, conversation, conversation.request, conversation.scope
+                        self._in_scope, work, conversation, conversation.request, conversation.scope
                     )
             case ReleaseMessage():
                 self._presenter.release()
@@ -204,19 +223,21 @@ class Driver:
                 assert_never(effect)
 
     def _elapse(self, timer: Timer) -> None:
-        if isinstance(timer, RunTimer):  # the run ends then, also where nobody reads what it says
+        if isinstance(timer, RunTimer):
+            # The run has to end now, also if its reader has stopped to read its events.
             self._events.widen()
         self._signals.push(Elapsed(timer))
 
-    async def _act(
+    async def _in_scope(
         self,
-        act: Callable[[TurnRequest], Awaitable[None]],
+        work: Callable[[TurnRequest], Awaitable[None]],
         conversation: Conversation,
         request: TurnRequest,
         scope: anyio.CancelScope,
     ) -> None:
         with scope:
-            await act(request)
+            await work(request)
+        # After a cancellation the agent's next turn may have started already, with its own scope.
         if conversation.scope is scope:
             conversation.scope = None
 
@@ -225,7 +246,7 @@ class Driver:
             self._failures.append(error)
 
     async def _turn(self, request: TurnRequest) -> None:
-        """One model call, from its request to the signal that it ends in."""
+        """Make the model call of a draft or an evaluation, and signal how it ended."""
         agent, number = request.agent, request.round
 
         async def hear(pieces: Sequence[TurnPiece]) -> None:
@@ -233,7 +254,7 @@ class Driver:
                 if isinstance(piece, TextPiece) and self._watched:
                     await self._emit(AgentText(agent=agent, round=number, text=piece.text))
                 else:
-                    await self._beside.hear(request, piece)
+                    await self._other_pieces.tell(request, piece)
 
         try:
             reply = await self._make_call(request, hear)
@@ -263,8 +284,10 @@ class Driver:
         await self._emit(RunCompleted(result=result))
 
     def _lacks_format(self) -> MassGenError:
-        why = next((d.fault for d in self._presentation.messages if d.fault), "no answer has it")
+        """Return the error of a run in which nothing has the format, or the call, asked for."""
+        pending = self._presentation.pending
+        why = next((each.fault for each in pending if each.fault), "no answer has it")
         error = UpstreamMalformed(f"the message is not what the request demands: {why}")
-        error.agent = next((d.agent for d in self._presentation.messages if d.agent), None)
+        error.agent = next((each.agent for each in pending if each.agent), None)
         error.spent = True
         return error

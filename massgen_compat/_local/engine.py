@@ -1,4 +1,4 @@
-"""``LocalEngine``: the engine that drives the rules of the coordination, in this process."""
+"""``LocalEngine`` runs teams in this process, by the rules of ``_coordination``."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,7 +16,9 @@ from massgen_compat.events import Detail, RunEvent, Sink
 from massgen_compat.policies import DEFAULT, Policy
 
 NOVELTY = {"lenient": None, "balanced": 0.7, "strict": 0.5}
-"""Greatest word overlap by ``answer_novelty_requirement``, as in MassGen 0.1.97."""
+"""The greatest word overlap (Jaccard, 0 to 1) of a new answer with a current one.
+
+By ``answer_novelty_requirement``; the numbers are those of MassGen 0.1.97."""
 
 
 def rules_of(
@@ -26,11 +28,13 @@ def rules_of(
     *,
     resumed_by: int | None = None,
 ) -> Rules:
-    """A team's settings, and its agents' policies, as rules of the coordination.
+    """Return the rules of the coordination that follow from a team, its policies and a request.
 
-    ``resumed_by`` is the place of the agent that goes on alone with the results of its tool calls;
-    the others only step in for it. Where a request offers tools, asks for a format, for several
-    messages or for log probabilities, somebody has to present: an answer as it stands has none.
+    ``policies``: by agent id. ``resumed_by``: the index of the agent that goes on alone with the
+    results of its tool calls; the others present only if it fails.
+
+    ``winner_reuse`` becomes ``winner_present`` if the request offers tools, or asks for a format,
+    several messages or log probabilities: an answer as it stands has none of them.
     """
     settings = team.settings
     wanted = request.format is not None
@@ -40,7 +44,8 @@ def rules_of(
     )
     reuses = settings.final_answer_strategy == "winner_reuse" and presents
     strategy = "winner_present" if reuses else settings.final_answer_strategy
-    # A message is begun ahead where it is written once, and where no tight budget pays for it.
+    # Only a message that is written once is begun ahead of the decision, and only if no limit of
+    # tokens or cost would have to pay for one that is thrown away (docs/costs.md).
     once = request.choices == 1 and not (wanted or demanded)
     budget = settings.limits.max_tokens is not None or settings.limits.max_cost is not None
     place = resumed_by or 0
@@ -48,6 +53,7 @@ def rules_of(
     solo = len(agents) == 1 or settings.skip_coordination_rounds or resumed_by is not None
     escalation = None if solo else settings.escalation
     return Rules(
+        # In a solo run the agents present in this order, so the one that goes on has to be first.
         agents=agents[place:] + agents[:place],
         max_answers=settings.max_new_answers_per_agent,
         max_answers_global=settings.max_new_answers_global,
@@ -77,8 +83,8 @@ def rules_of(
 class LocalEngine:
     """Runs teams in this process.
 
-    ``connect`` gives the model behind an agent, ``policy_of`` the policy that the agent is under,
-    ``cost_of`` what its calls cost, by the team's settings, where that is known.
+    ``connect`` returns the model client of an agent, ``policy_of`` its policy, and ``cost_of`` the
+    price of its calls, or ``None`` if that is not known.
     """
 
     def __init__(
@@ -100,7 +106,7 @@ class LocalEngine:
         run_id: str,
         detail: Detail,
     ) -> None:
-        """See ``Engine.run``."""
+        """Execute a run, as ``Engine.run`` says."""
         models = {agent.id: self._connect(agent) for agent in team.agents}
         policies = {agent.id: self._policy_of(agent) for agent in team.agents}
         costs = {agent.id: self._cost_of(agent, team.settings) for agent in team.agents}
@@ -118,4 +124,5 @@ class LocalEngine:
         try:
             await driver.drive()
         except BaseExceptionGroup as group:
+            # A task group wraps every error; callers expect the error itself.
             raise only(group) from None

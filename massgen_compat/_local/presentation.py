@@ -1,4 +1,4 @@
-"""The final messages while they are being written: what the presenter says, as events. No I/O."""
+"""The final messages while they are being written: a presenter's pieces become events. No I/O."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -18,10 +18,13 @@ Piece = MessageText | MessageRefusal | MessageToolCall
 
 @dataclass
 class PendingMessage:
-    """One message so far.
+    """One final message, as far as it is written.
 
-    ``reply`` is what the presenter said, once it is complete, and ``fault`` why that does not have
-    the format which was asked for. ``held`` are pieces that must not be seen before that is known.
+    ``choice`` is its index among the choices of the response. ``agent`` is the presenter. ``text``
+    holds the pieces of its text, and ``ids`` and ``names`` are those of its calls, by call index.
+    ``held`` are events that the client must not see before the message was checked. ``calling``
+    says that its first call has begun. ``reply`` is the presenter's reply when it is complete, and
+    ``fault`` says what it lacks.
     """
 
     choice: int
@@ -35,18 +38,20 @@ class PendingMessage:
     fault: str | None = None
 
     @property
-    def pending(self) -> bool:
-        """Whether the message has yet to be written, or written again."""
+    def unfinished(self) -> bool:
+        """Whether the message has to be written, or written again."""
         return self.reply is None or self.fault is not None
 
 
 class Presentation:
-    """Turns a presenter's pieces into those of its messages, one for each choice of the request.
+    """Turns the pieces of a presenter's replies into the events of its messages.
 
-    ``demands_call``: a message without a call is none. Calls get ids that tell who made them;
-    ``suffix`` makes the rest of an id (24 hex digits).
-    Calls that nobody asked for are left out: a request without tools has none, and one that wants
-    no parallel calls has one (some providers do not heed ``parallel_tool_calls``).
+    There is one message for each choice of the request. ``demands_call`` says that a message
+    without a call does not count. The ids of calls tell which agent made them; ``suffix`` returns
+    the random part of an id (24 hex digits).
+
+    Calls that nobody asked for are left out: all of them if the request has no tools, and all after
+    the first one if it forbids parallel calls (some providers ignore ``parallel_tool_calls``).
     """
 
     def __init__(self, team: Team, request: RunRequest, suffix: Callable[[], str]) -> None:
@@ -58,69 +63,71 @@ class Presentation:
         named = choice == "required" or isinstance(choice, NamedTool)
         self.demands_call = bool(request.tools) and named
         self._custom = {tool.name for tool in request.tools if tool.custom and not tool.as_function}
-        self.messages: Sequence[PendingMessage] = ()
+        self.pending: Sequence[PendingMessage] = ()
         self.restart()
 
     def restart(self) -> None:
-        """Forget what another presenter wrote; nobody has seen it."""
-        self.messages = tuple(PendingMessage(choice) for choice in range(self._request.choices))
+        """Start again with empty messages; what another presenter wrote was told to nobody."""
+        self.pending = tuple(PendingMessage(choice) for choice in range(self._request.choices))
 
     def hear(
-        self, agent: str, message: PendingMessage, piece: TurnPiece
+        self, agent: str, pending: PendingMessage, piece: TurnPiece
     ) -> tuple[Piece, ...] | None:
-        """The pieces of a message that can be told now; ``None`` for what is no part of it.
+        """Add a piece to a message; return the events that can be told now.
 
-        Where a format was asked for, nothing is told before the message was checked; where a call
-        was, no text before the call begins.
+        ``None`` is returned for a piece that is no part of a message, e.g. reasoning. If a format
+        was asked for, nothing is told before the whole message was checked. If a call is demanded,
+        no text is told before the call begins: without it the message is written again.
         """
-        message.agent = agent
-        told = self._piece(agent, message, piece)
+        pending.agent = agent
+        told = self._piece(agent, pending, piece)
         if told is None:
             return None
-        message.calling = message.calling or isinstance(told, MessageToolCall)
-        if self._request.format is not None or (self.demands_call and not message.calling):
-            message.held.append(told)
+        pending.calling = pending.calling or isinstance(told, MessageToolCall)
+        if self._request.format is not None or (self.demands_call and not pending.calling):
+            pending.held.append(told)
             return ()
-        if not message.held:
+        if not pending.held:
             return (told,)
-        ready, message.held = (*message.held, told), []
+        ready, pending.held = (*pending.held, told), []
         return ready
 
-    def _piece(self, agent: str, message: PendingMessage, piece: TurnPiece) -> Piece | None:
+    def _piece(self, agent: str, pending: PendingMessage, piece: TurnPiece) -> Piece | None:
         match piece:
             case TextPiece():
                 if not piece.text:
                     return None
-                message.text.append(piece.text)
-                return MessageText(text=piece.text, choice=message.choice, logprobs=piece.logprobs)
+                pending.text.append(piece.text)
+                return MessageText(text=piece.text, choice=pending.choice, logprobs=piece.logprobs)
             case RefusalPiece(text) if text:
-                return MessageRefusal(text=text, choice=message.choice)
+                return MessageRefusal(text=text, choice=pending.choice)
             case CallPiece() if piece.index < self._most_calls:
-                return self._call(agent, message, piece)
+                return self._call(agent, pending, piece)
             case _:
                 return None
 
-    def _call(self, agent: str, message: PendingMessage, piece: CallPiece) -> MessageToolCall:
-        if piece.index not in message.ids:
-            message.ids[piece.index] = call_id(self._places[agent], self._suffix())
-            message.names[piece.index] = piece.name or ""
+    def _call(self, agent: str, pending: PendingMessage, piece: CallPiece) -> MessageToolCall:
+        if piece.index not in pending.ids:
+            pending.ids[piece.index] = call_id(self._places[agent], self._suffix())
+            pending.names[piece.index] = piece.name or ""
         return MessageToolCall(
-            choice=message.choice,
+            choice=pending.choice,
             index=piece.index,
             arguments=piece.arguments,
-            id=None if piece.id is None else message.ids[piece.index],
+            id=None if piece.id is None else pending.ids[piece.index],
             name=piece.name,
-            custom=message.names[piece.index] in self._custom,
+            custom=pending.names[piece.index] in self._custom,
         )
 
     def is_empty(self, reply: Reply) -> bool:
-        """Whether a reply is no message at all."""
+        """Tell whether a reply has nothing to send: no text, no refusal, no call."""
         return not (reply.text.strip() or reply.refusal or self._calls(reply))
 
     def text_to_check(self, reply: Reply) -> str | None:
-        """The text that has to have the format, if a format was asked for and this is a text.
+        """Return the text that has to have the format that was asked for; ``None``: no check.
 
-        A refusal has none, nor have calls, nor a text that was cut: their finish reason tells.
+        A refusal, calls, and a text that was cut short are not checked: a client can tell them by
+        their finish reason.
         """
         cut = reply.finish_reason in {"length", "content_filter"}
         if self._request.format is None or reply.refusal or self._calls(reply) or cut:
@@ -128,7 +135,7 @@ class Presentation:
         return unfenced(reply.text)
 
     def lacks_call(self, reply: Reply) -> str | None:
-        """Why a reply without the call that was demanded is no message."""
+        """Return what is wrong with a reply that lacks a demanded call; ``None``: nothing."""
         cut = reply.finish_reason in {"length", "content_filter"}
         if not self.demands_call or self._calls(reply) or reply.refusal or cut:
             return None
@@ -137,39 +144,43 @@ class Presentation:
         return f"it calls no tool, but {wanted} has to be called"
 
     def finish(
-        self, message: PendingMessage, reply: Reply, text: str | None, fault: str | None
+        self, pending: PendingMessage, reply: Reply, text: str | None, fault: str | None
     ) -> None:
-        """The presenter's reply is complete; ``text`` is what was checked of it."""
-        message.reply, message.fault = reply, fault
-        if text is not None and text != reply.text:
-            message.reply = replace(reply, text=text)
-            message.held = [MessageText(text=text, choice=message.choice)]
+        """Keep the complete reply of a message.
 
-    def rewrite(self, message: PendingMessage) -> None:
-        """The message will be written again."""
-        message.text, message.held, message.calling = [], [], False
-        message.ids, message.names = {}, {}
+        ``text`` is the text that was checked, without a code fence around it, and ``fault`` what is
+        wrong with it.
+        """
+        pending.reply, pending.fault = reply, fault
+        if text is not None and text != reply.text:
+            pending.reply = replace(reply, text=text)
+            pending.held = [MessageText(text=text, choice=pending.choice)]
+
+    def rewrite(self, pending: PendingMessage) -> None:
+        """Forget the pieces of a message that is written again."""
+        pending.text, pending.held, pending.calling = [], [], False
+        pending.ids, pending.names = {}, {}
 
     def cut(self) -> tuple[FinalMessage, ...]:
-        """The messages as far as they were written when time ran out."""
+        """Return the messages as far as they were written when the run was stopped."""
         return tuple(
-            FinalMessage(content="".join(message.text), finish_reason="length")
-            for message in self.messages
+            FinalMessage(content="".join(pending.text), finish_reason="length")
+            for pending in self.pending
         )
 
     def whole(self) -> tuple[FinalMessage, ...]:
-        """The messages that the presenter's replies are."""
+        """Return the messages that the presenter's complete replies make."""
         return tuple(
-            self._message(message, message.reply)
-            for message in self.messages
-            if message.reply is not None
+            self._message(pending, pending.reply)
+            for pending in self.pending
+            if pending.reply is not None
         )
 
-    def _message(self, message: PendingMessage, reply: Reply) -> FinalMessage:
+    def _message(self, pending: PendingMessage, reply: Reply) -> FinalMessage:
         calls = self._calls(reply)
         finish = reply.finish_reason
         if finish == "tool_calls" and (
-            # The real API ends a message whose call was named beforehand in "stop".
+            # With a ``tool_choice`` that names the tool, OpenAI's API says "stop" after the call.
             not calls or isinstance(self._request.tool_choice, NamedTool)
         ):
             finish = "stop"
@@ -177,7 +188,7 @@ class Presentation:
             content=reply.text or None,
             refusal=reply.refusal,
             tool_calls=tuple(
-                replace(call, id=message.ids.get(index, call.id), custom=call.name in self._custom)
+                replace(call, id=pending.ids.get(index, call.id), custom=call.name in self._custom)
                 for index, call in enumerate(calls)
             ),
             finish_reason=finish,

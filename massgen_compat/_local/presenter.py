@@ -1,5 +1,5 @@
-"""The presenter at work: one model call for each message, and one more for each that lacks the
-format or the call that was asked for."""
+"""The presenter: it makes one model call for each message, and one more for each message that lacks
+the format or the call that was asked for."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -21,18 +21,19 @@ from massgen_compat._run.turn import Hear, Reply, TurnPiece, TurnRequest
 from massgen_compat.errors import MassGenError, UpstreamMalformed
 from massgen_compat.events import MessageText, RunEvent
 
-Listen = Callable[[TurnRequest, Hear], Awaitable[Reply]]
+MakeCall = Callable[[TurnRequest, Hear], Awaitable[Reply]]
 Tell = Callable[[RunEvent], Awaitable[None]]
 
 HELD_PIECES: Final = 4096
-"""Pieces of a message that are held until the decision; then the provider is read no further."""
+"""How many pieces of a message are held before the decision; then the provider is not read on."""
 
 
 class Presenter:
     """Writes the final messages of a run.
 
-    ``make_call`` makes a model call and gives its pieces to a function, ``beside`` tells what is no
-    part of a message, ``emit`` tells events, ``signal`` tells the coordination.
+    ``make_call`` makes a model call and passes the pieces of its reply on. ``tell_other`` gets the
+    pieces that are no part of a message. ``emit`` sends an event to observers, and ``signal`` a
+    signal to the coordination.
     """
 
     def __init__(
@@ -40,8 +41,8 @@ class Presenter:
         request: RunRequest,
         presentation: Presentation,
         *,
-        make_call: Listen,
-        beside: Callable[[TurnRequest, TurnPiece], Awaitable[None]],
+        make_call: MakeCall,
+        tell_other: Callable[[TurnRequest, TurnPiece], Awaitable[None]],
         emit: Callable[[RunEvent], Awaitable[None]],
         signal: Callable[[Signal], Awaitable[None]],
     ) -> None:
@@ -50,28 +51,28 @@ class Presenter:
         self._request = request
         self._presentation = presentation
         self._make_call = make_call
-        self._beside = beside
+        self._tell_other = tell_other
         self._emit = emit
         self._signal = signal
 
     @property
     def replies(self) -> Sequence[Reply]:
-        """The replies that the messages were made of."""
-        return [message.reply for message in self._presentation.messages if message.reply]
+        """The replies that the messages are made of."""
+        return [pending.reply for pending in self._presentation.pending if pending.reply]
 
     def hold(self) -> None:
-        """Tell nothing of what is written from now on before it is released."""
+        """Hold what is written from now on, because the team has not decided yet."""
         self._released = anyio.Event()
 
     def release(self) -> None:
-        """Tell what was held, and what follows as it comes."""
+        """Tell what was held, and the rest as it comes; without ``hold`` this does nothing."""
         if self._released is not None:
             self._released.set()
 
     async def write(self, request: TurnRequest) -> MassGenError | None:
-        """Write all messages that are still to be written, and tell the coordination how it went.
+        """Write all messages that are not finished, and signal how it went.
 
-        Returns the error of a presenter that failed.
+        Returns the error if the presenter failed.
         """
         agent, number = request.agent, request.round
         if self._released is None or self._released.is_set():
@@ -87,7 +88,7 @@ class Presenter:
         return error
 
     async def _write_held(self, request: TurnRequest, released: anyio.Event) -> MassGenError | None:
-        """The same, but told when it is released."""
+        """Write the messages, but tell them only when they are released."""
         sender, held = anyio.create_memory_object_stream[RunEvent](HELD_PIECES)
         error: MassGenError | None = None
         async with anyio.create_task_group() as tasks:
@@ -95,6 +96,7 @@ class Presenter:
             async with sender:
                 error = await self._write_all(request, sender.send)
             if error is not None:
+                # What was written before the failure is told to nobody.
                 tasks.cancel_scope.cancel()
         return error
 
@@ -111,49 +113,50 @@ class Presenter:
 
     async def _write_all(self, request: TurnRequest, tell: Tell) -> MassGenError | None:
         failures: list[MassGenError] = []
-        pending = [message for message in self._presentation.messages if message.pending]
-        if len(pending) == 1:
-            await self._write(request, pending[0], tell, failures)
+        unfinished = [each for each in self._presentation.pending if each.unfinished]
+        if len(unfinished) == 1:
+            await self._write(request, unfinished[0], tell, failures)
         else:
             async with anyio.create_task_group() as tasks:
-                for message in pending:
+                for pending in unfinished:
                     tasks.start_soon(
-                        self._write, request, message, tell, failures, tasks.cancel_scope
+                        self._write, request, pending, tell, failures, tasks.cancel_scope
                     )
         if failures:
             return failures[0]
-        for message in () if self._faulty() else self._presentation.messages:
-            for piece in message.held:
+        # What was held is told only when no message has to be written again.
+        for pending in () if self._faulty() else self._presentation.pending:
+            for piece in pending.held:
                 await tell(piece)
         return None
 
     def _faulty(self) -> int:
-        """How many messages lack what was asked for."""
-        return sum(message.pending for message in self._presentation.messages)
+        """Count the messages that lack what was asked for."""
+        return sum(each.unfinished for each in self._presentation.pending)
 
     async def _write(
         self,
         request: TurnRequest,
-        message: PendingMessage,
+        pending: PendingMessage,
         tell: Tell,
         failures: list[MassGenError],
         others: anyio.CancelScope | None = None,
     ) -> None:
-        """One message. An error ends the others, too."""
+        """Write one message. If its call fails, the calls of the other messages end, too."""
 
         async def hear(pieces: Sequence[TurnPiece]) -> None:
             for piece in pieces:
-                told = self._presentation.hear(request.agent, message, piece)
+                told = self._presentation.hear(request.agent, pending, piece)
                 if told is None:
-                    await self._beside(request, piece)
+                    await self._tell_other(request, piece)
                 for each in told or ():
                     await tell(each)
 
-        if message.reply is not None and message.fault is not None:
+        if pending.reply is not None and pending.fault is not None:
             calls = self._presentation.demands_call
-            messages = repair_messages(request.messages, message.reply, message.fault, calls=calls)
+            messages = repair_messages(request.messages, pending.reply, pending.fault, calls=calls)
             request = replace(request, messages=messages)
-            self._presentation.rewrite(message)
+            self._presentation.rewrite(pending)
         try:
             reply = await self._make_call(request, hear)
             if self._presentation.is_empty(reply):
@@ -165,16 +168,21 @@ class Presenter:
             return
         text = self._presentation.text_to_check(reply)
         problem = self._presentation.lacks_call(reply) or await self._fault(text)
-        self._presentation.finish(message, reply, text, problem)
+        self._presentation.finish(pending, reply, text, problem)
 
     async def _tell(self, request: TurnRequest, piece: RunEvent) -> None:
-        if not self.began:  # from now on nobody else can present
+        # Signal before the piece is told: from now on no other agent can present.
+        if not self.began:
             self.began = True
             await self._signal(Began(request.agent, request.round))
         await self._emit(piece)
 
     async def answer(self, answers: Sequence[str]) -> tuple[FinalMessage, ...]:
-        """The first of the answers that has the format as all messages; none: no message."""
+        """Tell the first of the answers that has the format as the message, for each choice.
+
+        Returns the messages: none if no answer has the format, or if a call is demanded, since an
+        answer is a text.
+        """
         for text in () if self._presentation.demands_call else answers:
             if await self._fault(text) is None:
                 for choice in range(self._request.choices):
@@ -183,7 +191,10 @@ class Presenter:
         return ()
 
     async def _fault(self, text: str | None) -> str | None:
-        """Why the text lacks the format. Checked in a thread, because schemas can be slow."""
+        """Return why the text lacks the format; ``None``: it has it, or there is none to have.
+
+        A thread checks it, because a check by a large schema would block the event loop.
+        """
         wanted = self._request.format
         if wanted is None or text is None:
             return None

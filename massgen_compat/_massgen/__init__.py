@@ -1,6 +1,8 @@
-"""Teams on the real MassGen: its package executes the run, this one drives it and tells of it.
+"""The engine on which the real MassGen executes the runs (``engine: massgen``).
 
-``translate`` turns what MassGen yields into the events of a run, ``calls`` stands between MassGen
-and the models, ``engine`` is the ``Engine``. Nothing here imports ``massgen`` before a team needs
-it.
+``engine`` is the ``Engine``, and ``drive`` follows one run to its end. ``orchestration`` builds
+MassGen's objects for a run and removes what they leave. ``translate`` turns what MassGen yields
+into events. ``calls`` and ``exchange`` make the model calls in MassGen's place, and ``review``
+holds models to their policies. No module imports ``massgen`` before a team needs it: the import
+takes seconds.
 """

@@ -1,7 +1,7 @@
-"""The model calls of MassGen's agents, made by this library.
+"""The client that MassGen's backends get in the place of the SDK's; this library makes the calls.
 
-MassGen gets a ``Client`` in the place of the SDK's. Behind it each call is a task of the run's own
-task group, so that ending the run aborts all of them, whatever MassGen does.
+Each call is a task of the run's own task group. So all calls end with the run, whatever MassGen
+does.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -11,10 +11,8 @@ from typing import Any, Final
 import anyio
 
 from massgen_compat._aio import Channel
-from massgen_compat._massgen.accounts import MassGenRun
-from massgen_compat._massgen.call_purpose import CallPurpose, read_purpose
-from massgen_compat._massgen.exchange import Call
-from massgen_compat._massgen.payloads import Fields
+from massgen_compat._massgen.exchange import Call, MassGenRun
+from massgen_compat._massgen.payloads import CallPurpose, Fields, read_purpose
 from massgen_compat._massgen.review import Review
 from massgen_compat._run.message import Json
 from massgen_compat._run.team import Agent, Api
@@ -28,11 +26,14 @@ from massgen_compat.policies import Policy
 from massgen_compat.policies.request import shape
 
 BUFFER: Final = 64
-"""Payloads that a model may be ahead of MassGen."""
+"""How many payloads of a reply may wait until MassGen reads them."""
 
 
 class Client:
-    """Looks like an ``AsyncOpenAI`` to one backend of MassGen."""
+    """What one backend of MassGen uses as its ``AsyncOpenAI``.
+
+    It has the two methods that MassGen calls: ``chat.completions.create`` and ``responses.create``.
+    """
 
     def __init__(self, calls: "AgentCalls") -> None:
         async def create_completion(**body: Any) -> "Payload":
@@ -46,7 +47,11 @@ class Client:
 
 
 class Payload(AsyncIterator[Fields]):
-    """The payloads of one reply for MassGen. Once it is dropped, the call is aborted."""
+    """The stream of one reply, as MassGen iterates over it.
+
+    MassGen simply drops a stream that it does not read to the end. So the call is aborted when this
+    object is collected.
+    """
 
     def __init__(self, passed: Channel[Json | MassGenError], call: Call) -> None:
         self._passed = passed
@@ -67,7 +72,7 @@ class Payload(AsyncIterator[Fields]):
 
 
 class AgentCalls:
-    """The model calls of one agent."""
+    """Makes the model calls of one agent."""
 
     def __init__(
         self, run: MassGenRun, agent: Agent, model: OpenAIModelClient, policy: Policy
@@ -79,14 +84,16 @@ class AgentCalls:
         self._told: set[str] = set()
 
     async def create(self, api: Api, body: Mapping[str, Any]) -> Payload:
-        """Make a call; returns once the provider has accepted it. Raises ``MassGenError``.
+        """Make the call that MassGen asks for; return its stream once the provider accepted it.
 
-        An agent whose provider failed has left the run: MassGen would ask it twice more.
+        ``body`` is MassGen's request, as it would give it to the SDK. Raises ``MassGenError`` if
+        the call fails before that. An agent whose provider has failed has left the run, and gets
+        the same error for each further call: MassGen would try twice more.
         """
         run, name = self._run, self._agent.id
         if name in run.left:
             raise run.left[name]
-        purpose = self._situation(api, body)
+        purpose = self._purpose(api, body)
         review = Review(
             api=api, policy=self._policy, purpose=purpose, own=run.translator.label(name)
         )
@@ -102,14 +109,18 @@ class AgentCalls:
             raise call.error
         return Payload(passed, call)
 
-    def _situation(self, api: Api, body: Json) -> CallPurpose:
+    def _purpose(self, api: Api, body: Json) -> CallPurpose:
         translator, name = self._run.translator, self._agent.id
         status = self._run.status()
         answered = {translator.label(p.agent) for p in status.places if p.answer is not None}
         return read_purpose(api, body, presents=status.selected == name, answered=answered)
 
     async def _shaped(self, api: Api, body: dict[str, Any], purpose: CallPurpose) -> dict[str, Any]:
-        """With the parameters of the request, and what the policy changes; MassGen's own win."""
+        """The body with the client's parameters and the policy's changes.
+
+        Where MassGen states the same parameter, its value is kept, except for fields of
+        ``reasoning``.
+        """
         asked = dict(self._run.request.agent_params)
         if purpose.phase is Phase.PRESENT:
             asked |= self._run.request.presenter_params

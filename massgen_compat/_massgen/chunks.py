@@ -1,7 +1,8 @@
-"""What MassGen's orchestrator yields, and how its agents stand, as frozen values. No I/O.
+"""What MassGen's orchestrator yields, and the status of its agents, as frozen values. Pure.
 
-A chunk of MassGen is one class with thirty optional fields (``massgen.backend.base.StreamChunk``)
-or its successor; only what is used here is read, from the object or from a recording of it.
+A chunk of MassGen is an object with some thirty optional fields
+(``massgen.backend.base.StreamChunk``). Only the fields that are used here are read. They are read
+from MassGen's objects, or from the mappings that a recording has in their place.
 """
 
 import json
@@ -14,8 +15,11 @@ from massgen_compat._run.message import Json, ToolCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """One chunk: its ``type``, whose it is (``source``: an agent's id, the orchestrator's or none),
-    its text, its tool calls, and what a reasoning model thought."""
+    """One chunk.
+
+    ``source`` is the id of an agent, or of the orchestrator, or ``None``. ``data`` is the content
+    where that is a mapping and no text.
+    """
 
     type: str
     source: str | None = None
@@ -28,7 +32,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """How an agent stands: its answer and the number of answers so far, its vote, its round."""
+    """The status of one agent.
+
+    ``answers`` counts its answers so far, ``vote`` is the agent that it voted for and its reason.
+    ``killed``: MassGen has given up on it. ``round`` counts from 1.
+    """
 
     agent: str
     answer: str | None = None
@@ -40,24 +48,27 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStatus:
-    """How all agents stand, in the team's order, and who was selected to present."""
+    """The status of all agents, in the team's order; ``selected`` is the agent that presents."""
 
     places: tuple[Place, ...]
     selected: str | None = None
 
     def of(self, agent: str) -> Place:
-        """The place of one agent."""
+        """The status of one agent; it has to be one of the team's."""
         return next(place for place in self.places if place.agent == agent)
 
     def ranked(self) -> tuple[tuple[str, int], ...]:
-        """The agents that have an answer, with their votes: most votes first, ties in order."""
+        """The agents that have an answer, each with the number of its votes.
+
+        The agent with most votes comes first; equal ones keep the team's order.
+        """
         votes = [place.vote[0] for place in self.places if place.vote is not None]
         counted = [(p.agent, votes.count(p.agent)) for p in self.places if p.answer is not None]
         return tuple(sorted(counted, key=lambda row: -row[1]))
 
 
 def read_chunk(raw: object) -> Chunk:
-    """Read a chunk of MassGen, or the mapping that a recording has of it."""
+    """Read a chunk: MassGen's object, or the mapping that a recording has of it."""
     content = _field(raw, "content")
     thought = _field(raw, "reasoning_delta") or _field(raw, "reasoning_summary_delta")
     calls = cast("Sequence[object]", _field(raw, "tool_calls") or ())
@@ -86,9 +97,10 @@ def _field(raw: object, name: str) -> object:
 
 
 def _calls(raw: Sequence[object]) -> Iterator[ToolCall]:
-    """Calls in the three shapes that MassGen's backends give them.
+    """The tool calls, in any of the three shapes that MassGen's backends give them.
 
-    Of Chat Completions, of Responses, and that of Chat Completions with arguments as an object.
+    These are the shape of Chat Completions, that of Responses, and that of Chat Completions with
+    an object in the place of the JSON text of the arguments.
     """
     for each in raw:
         call = _object(each)
@@ -103,7 +115,11 @@ def _calls(raw: Sequence[object]) -> Iterator[ToolCall]:
 
 
 def read_status(states: Mapping[str, Any], order: Sequence[str], selected: object) -> AgentStatus:
-    """Read MassGen's own states of the agents (``AgentState`` objects, or mappings)."""
+    """Read the states that MassGen keeps of its agents, by id, in the order of ``order``.
+
+    They are objects of the class ``AgentState``, or the mappings that a recording has of them.
+    ``selected`` is the id of the agent that presents, if MassGen has selected one.
+    """
     return AgentStatus(
         places=tuple(_place(agent, states[agent]) for agent in order if agent in states),
         selected=selected if isinstance(selected, str) else None,

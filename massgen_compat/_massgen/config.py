@@ -1,25 +1,29 @@
-"""A team as a config in MassGen's own format: that of its file, or one made of its agents. Pure."""
+"""A team as MassGen's own config, and what a team asks for that MassGen cannot do. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from massgen_compat._massgen.fit import heard
 from massgen_compat._massgen.task import system_message
 from massgen_compat._run.message import Json
 from massgen_compat._run.request import RunRequest
-from massgen_compat._run.team import Agent, Team
+from massgen_compat._run.team import Agent, Limits, Team
 from massgen_compat._upstream.backends import BACKENDS, HOST_KEYS, resolve
 from massgen_compat._upstream.tolerant import mapping
-from massgen_compat.policies import Policy
+from massgen_compat.errors import ConfigError
+from massgen_compat.policies import DEFAULT, Policy
 
 PLACEHOLDER: Final = "held-by-massgen-compat"
-"""The key that MassGen's backends get: the real one stays with the client that makes the calls."""
+"""The key that MassGen's backends get where this library makes the calls and has the real one."""
 
 
 def massgen_config(
     team: Team, request: RunRequest, policy_of: Callable[[Agent], Policy]
 ) -> dict[str, Any]:
-    """The config of one run: the team's agents, told what the client's application instructs."""
+    """The config of one run, in MassGen's format and complete.
+
+    It is the team's file, or it is made of the team's agents where there is no file. Each agent's
+    ``system_message`` includes the client's system messages. There are no keys in it.
+    """
     given = dict(team.settings.massgen or {})
     known = {agent.get("id"): agent for agent in _given_agents(given)}
     agents: list[dict[str, Any]] = []
@@ -54,7 +58,10 @@ def massgen_config(
 
 
 def _deadline(team: Team) -> dict[str, Any]:
-    """The run's deadline is kept around MassGen, so that of its own comes later."""
+    """MassGen's own timeout, an hour after the team's deadline.
+
+    ``drive`` keeps the deadline; MassGen's timeout must not end the run in another way before.
+    """
     seconds = team.settings.limits.deadline_seconds
     return {"orchestrator_timeout_seconds": int(seconds + 3600) if seconds else _NEVER}
 
@@ -68,7 +75,7 @@ def _given_agents(config: Json) -> list[dict[str, Any]]:
 
 
 def _backend(agent: Agent) -> dict[str, Any]:
-    """The backend of an agent that was made in code."""
+    """The backend block of an agent that was made in code, and has none."""
     made: dict[str, Any] = {"type": agent.backend.type, "model": agent.model, **agent.params}
     for tool in agent.backend.hosted_tools:
         made[f"enable_{tool}"] = True
@@ -76,7 +83,7 @@ def _backend(agent: Agent) -> dict[str, Any]:
 
 
 def _orchestrator(team: Team) -> dict[str, Any]:
-    """The settings of a team that was made in code, in MassGen's words."""
+    """The settings of a team that was made in code, under MassGen's names."""
     settings = team.settings
     made = {
         "voting_sensitivity": settings.voting_sensitivity,
@@ -95,7 +102,7 @@ def _orchestrator(team: Team) -> dict[str, Any]:
 
 
 def _narrowed(team: Team, request: RunRequest) -> dict[str, Any]:
-    """What the request makes cheaper; ``team`` was narrowed already."""
+    """The settings that the request narrows. ``team`` has the narrowed settings already."""
     asked: dict[str, Any] = {}
     if request.narrowing.max_new_answers_per_agent is not None:
         asked["max_new_answers_per_agent"] = team.settings.max_new_answers_per_agent
@@ -105,17 +112,21 @@ def _narrowed(team: Team, request: RunRequest) -> dict[str, Any]:
 
 
 def _alone(tools: bool) -> dict[str, Any]:  # noqa: FBT001 - its one caller says what it is
-    """An agent alone makes one call. MassGen offers the client's tools in the coordination only."""
+    """The settings for a team of one agent, which is to make one call.
+
+    MassGen offers the client's tools only while the agents coordinate. So with tools that phase is
+    the one that is kept, and without tools the presentation.
+    """
     if tools:
         return {"skip_voting": True, "skip_final_presentation": True}
     return {"skip_coordination_rounds": True}
 
 
 def environment(team: Team, env: Mapping[str, str]) -> dict[str, str]:
-    """The variables in which MassGen's backends look for the keys of the team.
+    """The environment variables in which MassGen's backends look for the team's keys.
 
-    A placeholder where the calls are made by this library; else the key. Raises ``ConfigError``
-    for one that is missing.
+    The value is a placeholder where this library makes the calls, and the key elsewhere. ``env`` is
+    where the keys are found. Raises ``ConfigError`` for a key that is missing.
     """
     found: dict[str, str] = {}
     for agent in team.agents:
@@ -128,4 +139,73 @@ def environment(team: Team, env: Mapping[str, str]) -> dict[str, str]:
         )
         for name in names:
             found[name] = PLACEHOLDER if heard(agent) else endpoint.api_key
+    return found
+
+
+# What a team cannot have
+
+
+OWN_WIRES: Final = frozenset({"azure_openai", "claude", "gemini"})
+"""Types of the table ``BACKENDS`` that MassGen reaches through the vendors' own libraries."""
+
+
+def heard(agent: Agent) -> bool:
+    """Whether this library makes the agent's model calls, so that it hears every reply."""
+    return agent.backend.type in BACKENDS and agent.backend.type not in OWN_WIRES
+
+
+def check_team(team: Team, policy_of: Callable[[Agent], Policy]) -> None:
+    """Raise ``ConfigError`` for the first of the team's ``problems``."""
+    for problem in problems(team, policy_of):
+        raise ConfigError(f"team {team.name!r}: {problem}")
+
+
+def problems(team: Team, policy_of: Callable[[Agent], Policy]) -> list[str]:
+    """What the team asks for and cannot have with MassGen, one sentence for each."""
+    found: list[str] = []
+    limits = team.settings.limits
+    if team.settings.escalation is not None:
+        found.append("`escalation` is for the local engine: MassGen asks all agents at once")
+    if team.settings.speculate:
+        found.append("`speculate` is for the local engine: MassGen presents when it has decided")
+    if team.settings.unverified == "discard":
+        found.append("`unverified: discard` is for the local engine: MassGen has no abstention")
+    for agent in team.agents:
+        who = f"agent {agent.id!r}"
+        if agent.backend.type == "scripted":
+            found.append(f"{who}: MassGen has no backend type `scripted`")
+        elif heard(agent):
+            found += [f"{who}: {each}" for each in _unlike(agent, team, policy_of(agent))]
+        else:
+            found += [f"{who}: {each}" for each in _unheard(agent, limits, policy_of(agent))]
+    return found
+
+
+def _unlike(agent: Agent, team: Team, policy: Policy) -> list[str]:
+    """The problems of an agent whose model calls this library makes."""
+    # MassGen chooses the wire by the type of its backend.
+    wire = "responses" if agent.backend.type in {"openai", "grok"} else "chat"
+    found: list[str] = []
+    if agent.backend.api not in (None, wire):
+        found.append(f"MassGen reaches `{agent.backend.type}` through `api: {wire}` only")
+    settings = mapping((team.settings.massgen or {}).get("orchestrator"))
+    if policy is not DEFAULT and settings.get("coordination_mode") == "decomposition":
+        found.append(
+            f"model policy {policy.name!r} is about votes and cannot be held in "
+            "`coordination_mode: decomposition`; use `massgen_compat: {policy: default}`"
+        )
+    return found
+
+
+def _unheard(agent: Agent, limits: Limits, policy: Policy) -> list[str]:
+    """The problems of an agent whose model calls MassGen makes by itself."""
+    by_itself = f"the backend `{agent.backend.type}`, which MassGen reaches by itself"
+    found: list[str] = []
+    if policy is not DEFAULT:
+        found.append(
+            f"model policy {policy.name!r} cannot be held with {by_itself}; use another backend, "
+            "or `massgen_compat: {policy: default}`"
+        )
+    if limits != Limits(deadline_seconds=limits.deadline_seconds):
+        found.append(f"limits of calls, tokens and cost cannot be held with {by_itself}")
     return found

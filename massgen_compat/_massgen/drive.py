@@ -1,4 +1,4 @@
-"""One run on MassGen: its orchestrator driven to the end, and what that end means."""
+"""One run on MassGen: it is started, followed to its end, and summed up as a result."""
 
 import logging
 import secrets
@@ -10,10 +10,10 @@ import anyio
 from anyio.abc import TaskGroup
 
 from massgen_compat._agents.call_ids import call_id
-from massgen_compat._massgen.calls import AgentCalls, Client, MassGenRun
+from massgen_compat._massgen.calls import AgentCalls, Client
 from massgen_compat._massgen.chunks import AgentStatus, read_chunk
-from massgen_compat._massgen.config import environment, massgen_config
-from massgen_compat._massgen.fit import heard
+from massgen_compat._massgen.config import environment, heard, massgen_config
+from massgen_compat._massgen.exchange import MassGenRun
 from massgen_compat._massgen.orchestration import Orchestration
 from massgen_compat._massgen.package import Package
 from massgen_compat._massgen.task import ClientTools, task_text
@@ -42,14 +42,14 @@ from massgen_compat.events import (
 from massgen_compat.policies import Policy
 
 SETTLE_SECONDS: Final = 1.0
-"""How long the end of a reply is waited for once MassGen has what it wants of it."""
+"""How long replies may go on once MassGen has ended. Their usage comes last, and is counted."""
 
 logger = logging.getLogger("massgen_compat")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineKit:
-    """What all runs of an engine work with."""
+    """What all runs of an engine share."""
 
     package: Package
     connect: Callable[[Agent], OpenAIModelClient]
@@ -59,7 +59,7 @@ class EngineKit:
 
 
 class Drive:
-    """Drives one run."""
+    """Executes one run. ``detail`` is how much of it the events have to tell."""
 
     def __init__(
         self,
@@ -91,9 +91,10 @@ class Drive:
         )
 
     async def drive(self, tasks: TaskGroup) -> None:
-        """MassGenRun to the end: ``RunCompleted`` is the last event. Raises what it failed with.
+        """Execute the run. The last event is ``RunCompleted``.
 
-        What goes on beside it are tasks of that group.
+        The model calls are tasks of the group ``tasks``. Raises ``MassGenError`` if the run fails,
+        with ``spent`` set where it has cost something.
         """
         team = self._team
         await self._emit(RunStarted(run_id=self._run_id, team=team.name, agents=self._order))
@@ -117,7 +118,7 @@ class Drive:
             raise
 
     def _status(self) -> AgentStatus:
-        """How the agents stand at this moment."""
+        """The status of the agents at this moment."""
         if self._orchestrated is None:
             return self._translator.status
         return self._orchestrated.status(self._order)
@@ -157,7 +158,8 @@ class Drive:
             raise _failed(error) from error
 
     async def _follow(self, orchestration: Orchestration) -> None:
-        """Tell what MassGen does, until it is done, stops for a tool, or comes to a limit."""
+        """Tell what MassGen does until it is done, a tool of the client is called, or a limit ends
+        the run."""
         deadline = self._team.settings.limits.deadline_seconds
         if deadline is not None:
             self._scope.deadline = anyio.current_time() + deadline
@@ -180,13 +182,15 @@ class Drive:
             await self._emit(event)
 
     def _limit(self, name: str) -> None:
-        """A limit is reached: MassGen is stopped where it is."""
+        """Stop MassGen where it is, because this limit is reached. The first limit counts."""
         self._limited = self._limited or name
         self._scope.cancel()
 
     def _count_others(self, orchestration: Orchestration) -> None:
-        """What agents spent whose calls MassGen makes by itself; as one call, since it counts
-        tokens and not calls."""
+        """Count what the agents spent whose calls MassGen makes by itself.
+
+        All calls of an agent count as one, because MassGen counts tokens and not calls.
+        """
         for agent in self._team.agents:
             if heard(agent):
                 continue
@@ -196,14 +200,18 @@ class Drive:
             self._ledger.finished(agent.id, Reply(usage=usage))
 
     async def _finish(self, run: MassGenRun) -> None:
-        """The message that the run ends with. Raises where there is none."""
+        """Complete the run with its message. Raises ``MassGenError`` if there is none.
+
+        The message is the first of these that there is: the client's tool calls, the message that
+        the presenter wrote, the selected answer, or the one with most votes.
+        """
         translator, status = self._translator, self._translator.status
         selected = status.selected
-        if translator.calls is not None and (calls := self._tools.called(translator.calls[1])):
-            await self._complete(
-                run, translator.calls[0], await self._tell(*translator.calls, calls)
-            )
-            return
+        if translator.calls is not None:
+            agent, made = translator.calls
+            if calls := self._tools.called(made):
+                await self._complete(run, agent, await self._tell(agent, calls))
+                return
         if self._limited is None and selected in run.left and translator.final.text:
             raise run.left[selected or ""]
         if not translator.final.text and (ranked := status.ranked()):
@@ -234,8 +242,8 @@ class Drive:
         presenter = None if translator.final.quoted else selected
         await self._complete(run, selected or self._order[0], message, presenter=presenter)
 
-    async def _tell(self, agent: str, _: object, calls: tuple[ToolCall, ...]) -> FinalMessage:
-        """The client's tool calls, with ids that fit every API."""
+    async def _tell(self, agent: str, calls: tuple[ToolCall, ...]) -> FinalMessage:
+        """Tell the calls of the client's tools, under the ids that lead back to this agent."""
         place = self._order.index(agent)
         own = tuple(
             ToolCall(id=call_id(place, secrets.token_hex(12)), name=c.name, arguments=c.arguments)
@@ -278,13 +286,16 @@ class Drive:
 
 
 def _failed(error: Exception) -> UpstreamMalformed:
-    """What went wrong inside MassGen, for the log; the client learns that it did."""
+    """The error for a failure inside MassGen. The log has its traceback, the client does not."""
     logger.error("MassGen failed", exc_info=error)
     return UpstreamMalformed(f"MassGen failed ({type(error).__name__}); the server's log says more")
 
 
 def _may_cost(error: MassGenError, *, asked: bool) -> bool:
-    """What a provider did not answer in time it may have worked on all the same."""
+    """Whether a run without a reply may have cost something all the same.
+
+    A provider that did not answer in time may have worked on the reply, and charge for it.
+    """
     return asked and isinstance(error, UpstreamTimeout | LimitExceeded)
 
 

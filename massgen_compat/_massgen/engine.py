@@ -1,7 +1,8 @@
-"""``MassGenEngine``: an ``Engine`` whose runs are executed by the real MassGen. A thin shell.
+"""``MassGenEngine``: an ``Engine`` whose runs are executed by the real MassGen.
 
-The rules of the run are MassGen's. What this adds is around them: events as they happen, the
-client's conversation, model policies, limits, errors, and an end that leaves nothing behind.
+The rules of a run are MassGen's. This library adds what is around them: events as they happen, the
+client's whole conversation, model policies, limits, errors, and an end that leaves no task and no
+file behind.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,11 +23,11 @@ from massgen_compat.policies import DEFAULT, Policy
 
 
 class MassGenEngine:
-    """Runs teams with the real MassGen. Making one imports the package, which takes seconds.
+    """Executes runs with the real MassGen. To make one imports the package, which takes seconds.
 
-    ``connect`` gives the model behind an agent, ``policy_of`` its policy, ``cost_of`` what its
-    calls cost, ``env`` the providers' keys. Raises ``EngineUnavailable`` where there is no
-    supported ``massgen``.
+    ``connect`` gives the client of an agent's model, ``policy_of`` the agent's policy, ``cost_of``
+    the cost of its tokens. ``env`` has the providers' keys, by the names of environment variables.
+    Raises ``EngineUnavailable`` if no supported ``massgen`` is installed.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class MassGenEngine:
         run_id: str,
         detail: Detail,
     ) -> None:
-        """See ``Engine.run``. Raises ``EngineUnavailable`` outside of asyncio."""
+        """Execute a run, as ``Engine.run`` says. Raises ``EngineUnavailable`` under trio."""
         if sniffio.current_async_library() != "asyncio":
             raise EngineUnavailable(
                 "MassGen runs on asyncio only: serve this team from an asyncio event loop, or "

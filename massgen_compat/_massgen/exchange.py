@@ -1,33 +1,95 @@
-"""One model call of MassGen, as it goes over the wire: sent, read, reviewed, counted and told.
+"""One model call of MassGen: the request is sent, and its reply read, reviewed, counted and told.
 
-MassGen reads on what passes. What it never learns is a reply that the agent's policy turned back.
+What passes the review is given to MassGen, piece by piece. A reply that the agent's policy turns
+back is followed by another request, and MassGen never sees it.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 from pydantic_core import from_json, to_json
 
 from massgen_compat._aio import Channel
-from massgen_compat._massgen.accounts import MassGenRun
-from massgen_compat._massgen.call_purpose import CallPurpose
-from massgen_compat._massgen.payloads import closing, is_text
+from massgen_compat._massgen.chunks import AgentStatus
+from massgen_compat._massgen.payloads import CallPurpose, closing, is_text
 from massgen_compat._massgen.review import Again, Review
+from massgen_compat._massgen.translate import Translator
 from massgen_compat._run.message import Json, Message, text_message
-from massgen_compat._run.team import Agent, Api
+from massgen_compat._run.request import RunRequest
+from massgen_compat._run.team import Agent, Api, TeamSettings
 from massgen_compat._run.turn import HOP_HEADER, CallPiece, Phase, Reply, TextPiece, TurnRequest
-from massgen_compat._spending.meter import MeteredCall
-from massgen_compat._upstream import chat, responses
+from massgen_compat._spending.clock import Clock
+from massgen_compat._spending.ledger import Ledger
+from massgen_compat._spending.meter import Meter, MeteredCall
 from massgen_compat._upstream.client import OpenAIModelClient
-from massgen_compat._upstream.reader import Payloads
+from massgen_compat._upstream.reader import Payloads, ReplyParser, parser_of
 from massgen_compat._upstream.stream import receive
 from massgen_compat._upstream.tolerant import mapping
 from massgen_compat.errors import LimitExceeded, MassGenError, UpstreamError, UpstreamMalformed
-from massgen_compat.events import SubmissionRejected, TurnFinished, TurnStarted
+from massgen_compat.events import RunEvent, SubmissionRejected, TurnFinished, TurnStarted
+
+
+@dataclass(slots=True)
+class MassGenRun:
+    """What the model calls of one run share.
+
+    ``limit`` ends the run at the limit of that name, ``status`` gives how the agents stand now.
+    ``open`` are the calls that go on, ``failures`` the errors so far, ``left`` the errors of the
+    agents that have left the run, ``replies`` the presenter's.
+    """
+
+    request: RunRequest
+    settings: TeamSettings
+    translator: Translator
+    ledger: Ledger
+    meter: Meter
+    tasks: TaskGroup
+    clock: Clock
+    emit: Callable[[RunEvent], Awaitable[None]]
+    limit: Callable[[str], None]
+    status: Callable[[], AgentStatus]
+    open: "set[Call]" = field(default_factory=set)
+    failures: list[MassGenError] = field(default_factory=list[MassGenError])
+    left: dict[str, MassGenError] = field(default_factory=dict[str, MassGenError])
+    replies: list[Reply] = field(default_factory=list[Reply])
+    calls: int = 0
+
+    async def begin(self, turn: TurnRequest, prompt: int) -> None:
+        """Count a call that is about to start. ``prompt`` are its tokens, as estimated.
+
+        If a limit is reached, the run ends instead. The call then waits until it is cancelled.
+        """
+        most = self.settings.limits.max_calls
+        limit = "max_calls" if most is not None and self.calls >= most else None
+        limit = limit or self.meter.refused({turn.agent: (prompt,)})
+        if limit is not None:
+            self.limit(limit)
+            await anyio.sleep_forever()
+        self.calls += 1
+        self.ledger.called(turn.agent)
+
+    async def settle(self, *, patience: float) -> None:
+        """Wait until the open calls have ended; after ``patience`` seconds, abort them."""
+        with anyio.move_on_after(patience):
+            await self._all_ended()
+        for call in self.open:
+            call.scope.cancel()
+        await self._all_ended()
+
+    async def _all_ended(self) -> None:
+        while self.open:
+            await next(iter(self.open)).ended.wait()
 
 
 class Call:
-    """One model call of MassGen, with as many exchanges as the policy wants."""
+    """One model call of MassGen. It has as many exchanges as the agent's policy demands.
+
+    ``passed`` is where MassGen reads. An error before the first reply is in ``error``; a later one
+    goes through ``passed``.
+    """
 
     def __init__(
         self,
@@ -46,14 +108,17 @@ class Call:
         self._agent = agent
         self._model = model
         self._api: Api = api
-        self._situation = purpose
+        self._purpose = purpose
         self._review = review
         self._passed = passed
         self._round = run.status().of(agent.id).round
         self._names: dict[int, str] = {}
 
     async def make(self, body: dict[str, Any], opened: anyio.Event) -> None:
-        """The task of the call; ``opened`` is set once the provider accepted or refused it."""
+        """Make the call; this is a task of its own. ``body`` is the request as it is to be sent.
+
+        ``opened`` is set once the provider has accepted or refused it.
+        """
         self._run.open.add(self)
         try:
             with self.scope:
@@ -77,7 +142,7 @@ class Call:
             await self._passed.send(error)
 
     async def _exchange_all(self, body: dict[str, Any], opened: anyio.Event) -> None:
-        """Exchanges until a reply passes."""
+        """Send requests until a reply passes the review."""
         while True:
             reply = await self._exchange(body, opened)
             if not self._review.holds:
@@ -101,8 +166,8 @@ class Call:
                     return
 
     async def _exchange(self, body: dict[str, Any], opened: anyio.Event) -> Reply:
-        """One request and its reply, heard out, counted and told."""
-        run, name, phase = self._run, self._agent.id, self._situation.phase
+        """Send one request and read its reply to the end; count both and tell of them."""
+        run, name, phase = self._run, self._agent.id, self._purpose.phase
         turn = TurnRequest(
             agent=name,
             round=self._round,
@@ -139,7 +204,7 @@ class Call:
         return reply
 
     def _prompt(self, body: Json) -> tuple[Message, ...]:
-        """What the meter estimates a prompt by; without limits nobody asks."""
+        """What the meter estimates the tokens of the prompt by; empty where nothing limits them."""
         limits = self._run.settings.limits
         if limits.max_tokens is None and limits.max_cost is None:
             return ()
@@ -151,9 +216,7 @@ class Call:
     ) -> Reply:
         run = self._run
         payloads = Payloads()
-        parser = (
-            responses.ResponsesReplyParser() if self._api == "responses" else chat.ChatReplyParser()
-        )
+        parser = parser_of(self._api)
         with run.clock.over(run.settings.timeouts) as patience:
             async with self._model.exchange(turn, body) as chunks:
                 opened.set()
@@ -167,12 +230,7 @@ class Call:
         run.translator.final.end_call()
         return parser.finish()
 
-    async def _payload(
-        self,
-        raw: bytes,
-        parser: "chat.ChatReplyParser | responses.ResponsesReplyParser",
-        counted: MeteredCall,
-    ) -> None:
+    async def _payload(self, raw: bytes, parser: ReplyParser, counted: MeteredCall) -> None:
         if raw.strip() == b"[DONE]":
             return
         try:
@@ -182,7 +240,7 @@ class Call:
         for piece in parser.feed(payload):
             self._run.ledger.heard()
             self._run.meter.hear(counted, (piece,))
-            if self._situation.phase is Phase.PRESENT:
+            if self._purpose.phase is Phase.PRESENT:
                 await self._present(piece)
         if limit := self._run.meter.passed:
             self._stop_at(limit)
@@ -190,10 +248,12 @@ class Call:
             await self._passed.send(payload)
 
     def _stop_at(self, limit: str) -> None:
-        """A limit was passed: the run ends with what there is. Where that is nothing yet, this call
-        alone does, since MassGen may not have taken the answer of another that has just ended; it
-        begins no further one."""
-        drafting = self._situation.phase is not Phase.PRESENT
+        """End the run with the answers that there are, because a limit was passed.
+
+        While there is none, only this call ends: another one may just have brought an answer that
+        MassGen has not taken yet. No further call begins, so the run ends soon.
+        """
+        drafting = self._purpose.phase is not Phase.PRESENT
         if drafting and not self._run.status().ranked():
             raise LimitExceeded(limit)
         self._run.limit(limit)
@@ -211,7 +271,7 @@ class Call:
                 pass
 
     def _submits(self, piece: CallPiece) -> bool:
-        """Whether a fragment belongs to the presenter's ``new_answer``."""
+        """Whether a fragment belongs to the presenter's ``new_answer``, which is the message."""
         if piece.name is not None:
             self._names[piece.index] = piece.name
         return self._names.get(piece.index) == "new_answer"

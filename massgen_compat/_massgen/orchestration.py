@@ -1,7 +1,7 @@
-"""One orchestrator of MassGen for one request: built, driven and put away. The recipe.
+"""One orchestrator of MassGen for one request: how it is built, driven and removed.
 
-An orchestrator cannot be used twice (a second turn fails in 0.1.97), so each request has its own,
-with its own agents, its own logging session and its own temporary directory.
+An orchestrator cannot be used twice: in 0.1.97 a second turn fails. So each request has an
+orchestrator of its own, with its own agents, logging session and temporary directory.
 """
 
 import asyncio
@@ -29,10 +29,11 @@ _LATER: Final = 1e12
 
 
 class Orchestration:
-    """A run of MassGen. ``config`` is its own format, complete; it is not changed.
+    """MassGen's objects for one run.
 
-    ``client_of`` gives the client that a backend gets in the place of the SDK's, or ``None`` where
-    the backend has a wire of its own.
+    ``config`` is complete, in MassGen's format, and is not changed. ``environment`` has the keys
+    that the backends look for. ``client_of`` gives the client that an agent's backend gets in the
+    place of the SDK's, or ``None`` where the backend does not speak OpenAI's wire.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Orchestration:
         client_of: Callable[[str], object | None],
         trace_classification: str,
     ) -> tuple[dict[str, Any], Any]:
-        """MassGen's agents and their orchestrator; ``own`` is theirs to change."""
+        """MassGen's agents and their orchestrator. MassGen may change ``own``, which is a copy."""
         package = self._package
         settings = cast("dict[str, Any]", own.get("orchestrator") or {})
         with keys(environment):
@@ -94,25 +95,25 @@ class Orchestration:
         return agents, orchestrator
 
     def _leave(self) -> None:
-        """End the session of this run."""
+        """End the logging session of this run."""
         self._session.close()
         with suppress(ValueError):
             self._package.current_session.reset(self._token)
 
     def chunks(self, task: str, tools: Sequence[Json]) -> AsyncIterator[object]:
-        """MassGenRun the task; MassGen's own chunks."""
+        """Start the run with its task and the client's tools; the result is MassGen's chunks."""
         messages = [{"role": "user", "content": task}]
         chunks: AsyncIterator[object] = self._orchestrator.chat(messages, tools=list(tools) or None)
         self._chunks = chunks
         return chunks
 
     def status(self, order: Sequence[str]) -> AgentStatus:
-        """How the agents stand now."""
+        """The status of the agents now, in the order of their ids in ``order``."""
         states = self._orchestrator.agent_states
         return read_status(states, order, self._orchestrator._selected_agent)  # noqa: SLF001
 
     def states(self, order: Sequence[str]) -> dict[str, Any]:
-        """The same as plain data, for recordings."""
+        """The same status as plain data, for recordings."""
         return asdict(self.status(order))
 
     def spent(self, agent: str) -> tuple[int, int]:
@@ -122,7 +123,7 @@ class Orchestration:
         return int(read), int(getattr(usage, "output_tokens", 0) or 0)
 
     async def aclose(self) -> None:
-        """End what still runs and remove all that was written. Bounded, and never cancelled."""
+        """End what still runs, and remove all files. This is bounded, and never cancelled."""
         with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
             async with AsyncExitStack() as stack:
                 for agent in self.agents.values():
@@ -143,14 +144,14 @@ _CLEANUP: Final = "_cleanup_active_coordination"
 
 
 async def _quietly(owner: object, method: str) -> None:
-    """Call a method if there is one. What fails while a run is put away concerns nobody."""
+    """Call a method if there is one. The run is over, so what fails here is of no interest."""
     if (call := getattr(owner, method, None)) is not None:
         with suppress(Exception):
             await call()
 
 
 def _remove(directory: Path) -> None:
-    """Remove a directory; MassGen's threads may still write their last status into it."""
+    """Remove a directory. It is tried again, because MassGen's threads may still write into it."""
     for _ in range(5):
         shutil.rmtree(directory, ignore_errors=True)
         if not directory.exists():
@@ -158,7 +159,7 @@ def _remove(directory: Path) -> None:
 
 
 def _prepare(backend: Any, client: object | None) -> None:
-    """No network of its own, and this library's client where the backend has OpenAI's wire."""
+    """Give a backend this library's client, if there is one; keep it from downloading prices."""
     calculator = getattr(backend, "token_calculator", None)
     if calculator is not None:
         calculator._litellm_cache, calculator._litellm_cache_time = {}, _LATER  # noqa: SLF001
@@ -172,7 +173,7 @@ def _prepare(backend: Any, client: object | None) -> None:
 
 
 def _no_cost(**_: object) -> float:
-    """Costs are counted where the replies are read; litellm takes milliseconds for it."""
+    """No cost: the meter counts costs, and litellm would take milliseconds for it."""
     return 0.0
 
 

@@ -1,7 +1,8 @@
-"""The ``massgen`` package: imported late, once, and leaving the process as it was.
+"""The ``massgen`` package: whether it is installed, and its import.
 
-It is not installed where this library is developed and has no types, so it is imported by name and
-everything of it is ``Any`` here.
+It is imported once, when a team needs it, and the process's environment stays as it was. It has no
+types, and it is not installed where this library is developed. So it is imported by name, and
+everything that comes from it is ``Any``.
 """
 
 import importlib
@@ -19,12 +20,12 @@ from typing import Any, Final
 from massgen_compat.errors import EngineUnavailable
 
 _KEPT: Final = "TIKTOKEN_CACHE_DIR"
-"""Set by litellm, so that token counting downloads nothing."""
+"""A variable that litellm sets, so that counting tokens downloads nothing; it may stay set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What is used of MassGen, as of 0.1.97."""
+    """The classes and functions of MassGen 0.1.97 that are used."""
 
     orchestrator: Any
     agent_config: Any
@@ -37,10 +38,11 @@ class Package:
 
 @cache
 def load() -> Package:
-    """Import MassGen; it takes some seconds. Raises ``EngineUnavailable``.
+    """Import MassGen, which takes some seconds.
 
-    Its command line package reads ``.env`` files into the environment as it is imported; that is
-    undone. Its log (loguru) holds the users' conversations and goes nowhere.
+    Its command line package reads ``.env`` files into the environment when it is imported; that is
+    undone. Its log (loguru) has the users' conversations in it, so it is switched off. Raises
+    ``EngineUnavailable`` if there is no supported version, or if it cannot be imported.
     """
     require()
     before = dict(os.environ)
@@ -78,10 +80,11 @@ def _import() -> Package:
 
 @contextmanager
 def keys(needed: Mapping[str, str]) -> Any:
-    """Have MassGen's backends find keys where they insist on looking: in the environment.
+    """Put keys into the environment, by the names of variables, while the context is open.
 
-    Only around the synchronous construction of backends, and only names that are not set. (A key
-    in the config makes MassGen 0.1.97 fail: its constructors get it twice.)
+    MassGen's backends look for keys there only: a key in the config makes MassGen 0.1.97 fail,
+    because its constructors get it twice. Variables that are set already are left alone. The body
+    must not await, so that no other task sees the keys.
     """
     missing = {name: key for name, key in needed.items() if not os.environ.get(name)}
     before = {name: os.environ.get(name) for name in missing}
@@ -104,7 +107,7 @@ INSTALL: Final = "pip install 'massgen-compat[massgen]'"
 
 
 def installed() -> str | None:
-    """The version of ``massgen`` that is installed, without importing it."""
+    """The version of ``massgen`` that is installed, or ``None``. The package is not imported."""
     try:
         return importlib.metadata.version("massgen")
     except importlib.metadata.PackageNotFoundError:
@@ -112,7 +115,10 @@ def installed() -> str | None:
 
 
 def refusal(version: str | None) -> str | None:
-    """Why MassGen in that version cannot run teams; ``None``: it can."""
+    """Why MassGen in that version cannot run teams, or ``None`` if it can.
+
+    ``version`` is ``None`` where it is not installed.
+    """
     if version is None:
         return f"`engine: massgen` needs the package massgen: {INSTALL}"
     found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)

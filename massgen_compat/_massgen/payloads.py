@@ -1,17 +1,93 @@
-"""What a model sends, as MassGen wants to read it, on both wires. Pure.
+"""What MassGen and a model send each other, on both wires: read, extended and written. Pure.
 
-MassGen reads attributes of the SDK's objects; ``Fields`` gives JSON that look, much cheaper than
-the SDK's models do (and as MassGen's own websocket transport does it).
+A request of MassGen is read for its purpose. MassGen's phases show in the tools that it offers
+(``new_answer`` and ``vote``, ``vote`` alone, ``new_answer`` alone) and in the answers that it
+quotes. A reply is passed on as MassGen wants to read it: MassGen reads attributes of the SDK's
+objects, and ``Fields`` gives JSON that look, at a much lower cost than the SDK's own models.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 from massgen_compat._run.message import Json, ToolCall
 from massgen_compat._run.team import Api
-from massgen_compat._run.turn import Reply
+from massgen_compat._run.turn import Phase, Reply
 from massgen_compat._upstream.chat_messages import wire_call
 from massgen_compat._upstream.tolerant import mapping, sequence, string
+
+DECISIONS: Final = ("new_answer", "vote")
+_ANSWER: Final = re.compile(r"^<(agent\d+)\.\d+>", re.MULTILINE)
+_ANSWERS: Final = "<CURRENT ANSWERS from the agents>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPurpose:
+    """What a model call of MassGen is for.
+
+    ``shown`` are the labels of the answers that it quotes, ``offered`` the workflow tools among its
+    tools. ``coordinates`` is false for the presentation, and for calls that MassGen makes for
+    itself, such as summaries.
+    """
+
+    phase: Phase
+    shown: tuple[str, ...]
+    offered: frozenset[str]
+    coordinates: bool
+
+
+def read_purpose(api: Api, body: Json, *, presents: bool, answered: Collection[str]) -> CallPurpose:
+    """Read the purpose of a request body.
+
+    ``presents``: the agent was selected to present. ``answered`` are the labels of the agents that
+    have an answer. Other labels are ignored: an answer may quote what looks like another one.
+    """
+    offered = frozenset(tool_name(tool) for tool in sequence(body.get("tools"))) & set(DECISIONS)
+    shown = tuple(label for label in _labels(api, body) if label in answered)
+    if presents:
+        phase = Phase.PRESENT
+    else:
+        phase = Phase.EVALUATE if shown or offered == frozenset({"vote"}) else Phase.DRAFT
+    return CallPurpose(
+        phase=phase, shown=shown, offered=offered, coordinates=bool(offered) and not presents
+    )
+
+
+def tool_name(tool: object) -> str:
+    """The name of a function tool, in the shape of either wire."""
+    fields = mapping(tool)
+    return string(mapping(fields.get("function")).get("name")) or string(fields.get("name"))
+
+
+def messages_key(api: Api) -> str:
+    """The key of a request body that has the conversation."""
+    return "messages" if api == "chat" else "input"
+
+
+def said_to(api: Api, body: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """The body with one more message of the user at the end of its conversation."""
+    key = messages_key(api)
+    return {**body, key: [*cast("list[Any]", body[key]), {"role": "user", "content": text}]}
+
+
+def _labels(api: Api, body: Json) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for raw in sequence(body.get(messages_key(api))):
+        message = mapping(raw)
+        text = _text(message.get("content"))
+        if message.get("role") == "user" and _ANSWERS in text:
+            found = dict.fromkeys(_ANSWER.findall(text[text.index(_ANSWERS) :]))
+    return tuple(found)
+
+
+def _text(content: object) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(string(mapping(part).get("text")) for part in sequence(content))
+
+
+# Replies
 
 
 class Fields:
@@ -38,11 +114,11 @@ class Fields:
         return bool(self._data)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """As of a mapping."""
+        """The value of a key, as a mapping gives it."""
         return _viewed(self._data.get(key, default))
 
     def model_dump(self, **_: Any) -> Json:
-        """As of the SDK's objects: the plain data."""
+        """The plain data; the SDK's objects have a method of this name."""
         return self._data
 
 
@@ -56,7 +132,7 @@ def _viewed(value: Any) -> Any:
 
 
 def is_text(api: Api, payload: Json) -> bool:
-    """Whether a payload is a piece of text or reasoning and nothing else."""
+    """Whether a payload is a piece of text or of reasoning, and nothing else."""
     if api == "responses":
         kind = string(payload.get("type"))
         return kind.endswith(".delta") and "function_call" not in kind and "custom_tool" not in kind
@@ -67,9 +143,9 @@ def is_text(api: Api, payload: Json) -> bool:
 
 
 def closing(api: Api, reply: Reply, calls: Sequence[ToolCall]) -> Iterator[Json]:
-    """The end of a reply whose text was passed on already: its calls, its end, no usage.
+    """The payloads that end a reply whose text was passed on already: ``calls``, then its end.
 
-    Usage is counted where the reply came from.
+    They have no usage, because the meter has counted it already.
     """
     if api == "chat":
         yield from _chat_closing(calls, reply)

@@ -1,9 +1,10 @@
-"""The gate of a model policy around one model call of MassGen. Pure.
+"""The gate of a model's policy, held around one model call of MassGen. Pure.
 
-MassGen sees only what the policy lets pass: in a draft no workflow tool is offered, and the message
-that ends the turn is handed to MassGen as its ``new_answer``; in an evaluation both tools carry an
-evaluation of every peer's answer, a decision without them is turned back with a tool result, and
-the evaluations are taken out of what passes. The rules are those of ``policies``.
+In a draft no workflow tool is offered, and the message that ends the turn is given to MassGen as a
+call of ``new_answer``. In an evaluation both tools demand an evaluation of every peer's answer. A
+decision without them is turned back with a tool result, and MassGen never sees it. The evaluations
+are taken out of what it does see. What the policy demands is the same as on the local engine, and
+stands in ``policies.gate``.
 """
 
 import json
@@ -11,21 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from massgen_compat._agents.decisions import NOT_OFFERED, WRITE_DRAFT
+from massgen_compat._agents.decisions import WRITE_DRAFT
 from massgen_compat._agents.prompts import EVALUATIONS, SELF_EVALUATION
-from massgen_compat._massgen.call_purpose import DECISIONS, CallPurpose, said_to, tool_name
+from massgen_compat._massgen.payloads import DECISIONS, CallPurpose, said_to, tool_name
 from massgen_compat._run.message import Json, ToolCall
 from massgen_compat._run.team import Api
 from massgen_compat._run.turn import Phase, Reply
 from massgen_compat._upstream.chat_messages import replayed as chat_replayed
 from massgen_compat._upstream.responses_input import replayed as responses_replayed
 from massgen_compat._upstream.tolerant import mapping, sequence
-from massgen_compat.policies import Policy, Submission
-from massgen_compat.policies.gate import evaluations_schema
-from massgen_compat.policies.request import stronger
-
-MOST_OBJECTIONS: Final = 2
-"""How often a round's decision is turned back; then it passes, as unverified."""
+from massgen_compat.policies import Objection, Policy
+from massgen_compat.policies.gate import MOST_OBJECTIONS, Gate
+from massgen_compat.policies.request import strengthened
 
 DRAFT: Final = """\
 This is your draft round. Work on the request, check your answer, and then write it, whole, as an \
@@ -35,7 +33,7 @@ was said of `new_answer` above."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """MassGen may see the reply, with these calls. ``unverified``: the policy still objects."""
+    """The reply goes to MassGen, with these calls. ``unverified``: the policy still objects."""
 
     calls: tuple[ToolCall, ...]
     unverified: bool = False
@@ -43,7 +41,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """The reply is turned back: the next request, and why."""
+    """The reply is turned back: ``body`` is the next request, ``reason`` the objection's code."""
 
     body: dict[str, Any] = field(hash=False)
     reason: str
@@ -51,7 +49,10 @@ class Again:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """What stands between a model's reply and MassGen. ``own`` is the agent's label."""
+    """The review of one model call. It is a value: each try has its own.
+
+    ``own`` is the agent's label. ``objections`` counts the replies that were turned back.
+    """
 
     api: Api
     policy: Policy
@@ -61,7 +62,7 @@ class Review:
 
     @property
     def holds(self) -> bool:
-        """Whether the policy has a say in this call; otherwise everything passes as it is."""
+        """Whether the policy demands anything of this call. If not, all of it passes unchanged."""
         if not self.purpose.coordinates:
             return False
         if self.purpose.phase is Phase.DRAFT:
@@ -69,13 +70,12 @@ class Review:
         return self.policy.evaluations or self.policy.review is not None
 
     @property
-    def _judged(self) -> tuple[str, ...]:
-        """The labels to evaluate: those of the peers, or the agent's own alone."""
-        shown = self.purpose.shown
-        return tuple(label for label in shown if label != self.own) or shown
+    def _gate(self) -> Gate:
+        purpose = self.purpose
+        return Gate(policy=self.policy, phase=purpose.phase, own=self.own, shown=purpose.shown)
 
     def prepared(self, body: Json) -> dict[str, Any]:
-        """The request as the policy wants it."""
+        """MassGen's request as the policy wants it; only for a call that the policy ``holds``."""
         sent = dict(body)
         tools = sequence(sent.get("tools"))
         if self.purpose.phase is Phase.DRAFT:
@@ -88,32 +88,15 @@ class Review:
         if not self.policy.evaluations:
             return sent
         sent["tools"] = [
-            self._evaluating(mapping(tool)) if tool_name(tool) in DECISIONS else tool
+            _evaluating(mapping(tool), self._gate) if tool_name(tool) in DECISIONS else tool
             for tool in tools
         ]
         if self.policy.serial_decisions:
             sent["parallel_tool_calls"] = False
-        own = self._judged == (self.own,)
-        return said_to(self.api, sent, SELF_EVALUATION if own else EVALUATIONS)
-
-    def _evaluating(self, tool: Json) -> dict[str, Any]:
-        """A workflow tool whose first argument is the evaluations."""
-        nested = mapping(tool.get("function"))
-        function = nested or tool
-        schema = mapping(function.get("parameters"))
-        own = self._judged == (self.own,)
-        properties = {
-            "evaluations": evaluations_schema(self._judged, own=own),
-            **mapping(schema.get("properties")),
-        }
-        required = ["evaluations", *sequence(schema.get("required"))]
-        changed = {**schema, "properties": properties, "required": required}
-        if nested:
-            return {**tool, "function": {**nested, "parameters": changed}}
-        return {**tool, "parameters": changed}
+        return said_to(self.api, sent, SELF_EVALUATION if self._gate.alone else EVALUATIONS)
 
     def judge(self, body: Json, reply: Reply) -> "Pass | Again":
-        """Whether the reply to ``body`` passes."""
+        """Whether the reply to ``body`` passes, or is turned back."""
         work = tuple(call for call in reply.tool_calls if call.name not in DECISIONS)
         if work:  # it runs first; what was decided beside it was decided without it
             return Pass(calls=work)
@@ -124,42 +107,39 @@ class Review:
         if self.objections >= MOST_OBJECTIONS:
             calls = _bare(reply.tool_calls)
             return Pass(calls=calls, unverified=bool(calls))
-        return Again(body=self._turned_back(body, reply, problem[1]), reason=problem[0])
+        return Again(body=self._turned_back(body, reply, problem.text), reason=problem.code)
 
     def objected(self) -> "Review":
         """The review of the next try."""
         return replace(self, objections=self.objections + 1)
 
-    def _draft_problem(self, reply: Reply) -> tuple[str, str] | None:
+    def _draft_problem(self, reply: Reply) -> Objection | None:
         if reply.tool_calls:
-            return "tool_not_offered", NOT_OFFERED.format(new_answer=reply.tool_calls[0].name)
+            return self._gate.objection("new_answer", {}, tool=reply.tool_calls[0].name)
         if not reply.text.strip() or reply.finish_reason != "stop":
-            return "no_draft", WRITE_DRAFT
+            return Objection("no_draft", WRITE_DRAFT)
         return None
 
-    def _decision_problem(self, reply: Reply) -> tuple[str, str] | None:
-        """What MassGen itself checks (no call, contradictions, unknown ids) is left to it."""
+    def _decision_problem(self, reply: Reply) -> Objection | None:
+        """The policy's objection to a decision.
+
+        MassGen itself checks for replies without a call, contradicting calls and unknown ids, so
+        these are left to it. So are arguments that are no JSON object.
+        """
         for call in reply.tool_calls:
+            kind = "vote" if call.name == "vote" else "new_answer"
             arguments = _arguments(call)
-            if self.policy.review is None or arguments is None:
+            if arguments is None:
                 continue
-            objection = self.policy.review(
-                Submission(
-                    phase=Phase.EVALUATE,
-                    kind="vote" if call.name == "vote" else "new_answer",
-                    arguments=arguments,
-                    own=self.own,
-                    others=self._judged,
-                )
-            )
-            if objection is not None:
-                return objection.code, objection.text
+            if objection := self._gate.objection(kind, arguments, tool=call.name):
+                return objection
         return None
 
     def _turned_back(self, body: Json, reply: Reply, text: str) -> dict[str, Any]:
-        """The request once more, after the reply and what the agent is told about it.
+        """The next request: the conversation, the reply, and what is wrong with it.
 
-        The second time it comes with the next stronger effort.
+        Every call gets a tool result, because OpenAI answers 400 to a call without one. The second
+        time the request asks for the next stronger effort.
         """
         told: list[Json]
         if self.api == "chat":
@@ -178,27 +158,26 @@ class Review:
             sent = {**body, "input": [*sequence(body["input"]), *items]}
         if not reply.tool_calls:
             sent = said_to(self.api, sent, text)
-        return self._firmer(sent) if self.objections else sent
+        return strengthened(self.policy, self.api, sent) if self.objections else sent
 
-    def _firmer(self, body: dict[str, Any]) -> dict[str, Any]:
-        if self.api == "chat":
-            effort = stronger(self.policy, body.get("reasoning_effort"))
-            return body if effort is None else {**body, "reasoning_effort": effort}
-        reasoning = mapping(body.get("reasoning"))
-        effort = stronger(self.policy, reasoning.get("effort"))
-        if effort is None:
-            return body
-        return {**body, "reasoning": {**reasoning, "effort": effort}}
+
+def _evaluating(tool: Json, gate: Gate) -> dict[str, Any]:
+    """A workflow tool of MassGen with the evaluations that the policy demands."""
+    if "function" not in tool:
+        return {**tool, "parameters": gate.parameters(mapping(tool.get("parameters")))}
+    function = mapping(tool["function"])
+    changed = gate.parameters(mapping(function.get("parameters")))
+    return {**tool, "function": {**function, "parameters": changed}}
 
 
 def _submitted(reply: Reply) -> ToolCall:
-    """A draft as the call that MassGen waits for."""
+    """A draft as the call of ``new_answer`` that MassGen waits for."""
     arguments = json.dumps({"content": reply.text}, ensure_ascii=False)
     return ToolCall(id="call_draft", name="new_answer", arguments=arguments)
 
 
 def _bare(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
-    """Calls without the evaluations, which MassGen does not know."""
+    """The calls without the argument ``evaluations``, which MassGen does not know."""
     return tuple(_without_evaluations(call) for call in calls)
 
 

@@ -1,7 +1,8 @@
-"""The client's conversation as MassGen's agents can be told it: one task, and a system message.
+"""The client's conversation in the form that MassGen takes: one task, and a system message. Pure.
 
-MassGen keeps the last message of the user and drops the rest: system messages, tool calls, results,
-images. Here all of it becomes text, in order; what cannot be text is named in its place. Pure.
+MassGen keeps only the last message of the user. It drops system messages, earlier messages, tool
+calls, their results, and images. So the whole conversation is written as one text here, in order.
+What cannot be text is named in its place. The client's tools get names that MassGen does not use.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,10 @@ _GO_ON = (
 
 
 def system_message(own: str | None, messages: Sequence[Message], policy: Policy) -> str | None:
-    """An agent's ``system_message``: its own, the policy's section, the client's instructions."""
+    """An agent's ``system_message``: its own, the policy's section, the client's instructions.
+
+    ``messages`` are the client's. The result is ``None`` where there is nothing to say.
+    """
     opening, _ = opened(messages)
     application = "\n\n".join(message.text for message in opening if message.text.strip())
     sections = [own.strip()] if own and own.strip() else []
@@ -37,7 +41,7 @@ def system_message(own: str | None, messages: Sequence[Message], policy: Policy)
 
 
 def task_text(request: RunRequest) -> str:
-    """The task: the words of the user where there is nothing else, else the whole conversation."""
+    """The task: the user's message if it is the only one, else the whole conversation, quoted."""
     _, messages = opened(request.messages)
     if len(messages) == 1 and messages[0].role == "user" and not messages[0].name:
         return _content(messages[0])
@@ -87,7 +91,10 @@ def _shown(parts: Sequence[Part]) -> Iterator[str]:
 
 
 class ClientTools:
-    """The tools of one request: none, where it wants none called."""
+    """The client's tools in one run; none, where the request wants none called.
+
+    ``offered`` are they in the form that MassGen takes.
+    """
 
     def __init__(self, request: RunRequest) -> None:
         tools = () if request.tool_choice == "none" else request.tools
@@ -109,7 +116,10 @@ class ClientTools:
         return {"type": "function", "function": function}
 
     def called(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
-        """The calls that are the client's, with its own names; as many as it wants at once."""
+        """The calls of the client's tools among ``calls``, under the client's own names.
+
+        Without ``parallel_tool_calls`` it is the first one alone.
+        """
         own = [
             ToolCall(id=call.id, name=self._names[call.name], arguments=call.arguments)
             for call in calls

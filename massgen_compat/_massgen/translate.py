@@ -1,17 +1,18 @@
-"""What MassGen yields, as events of a run: a state machine over its chunks. Pure.
+"""What MassGen yields, as the events of a run: a state machine over its chunks. Pure.
 
-Facts come from how the agents stand (``AgentStatus``), because MassGen tells answers, votes and the
-winner only in sentences for people; words come from the chunks. Both of MassGen's trace modes are
-understood: in ``legacy`` an agent's text, its traces and the final message are all ``content``, in
-``strict`` only the final message is.
+Answers, votes and the winner are read from the status of the agents (``AgentStatus``), because the
+chunks tell of them only in sentences for people. What agents write is read from the chunks. Both of
+MassGen's trace modes are understood: in ``legacy`` an agent's text, its traces and the final
+message all have the type ``content``, in ``strict`` only the final message has it.
 """
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final as Constant
+from typing import Final, cast
+
+import jiter
 
 from massgen_compat._massgen.chunks import AgentStatus, Chunk, Place
-from massgen_compat._massgen.final_message import Final, partial_content
 from massgen_compat._run.message import ToolCall
 from massgen_compat.events import (
     AgentLeft,
@@ -27,7 +28,7 @@ from massgen_compat.events import (
     WinnerChosen,
 )
 
-WORKFLOW_TOOLS: Constant = frozenset(
+WORKFLOW_TOOLS: Final = frozenset(
     [
         "new_answer",
         "vote",
@@ -42,35 +43,35 @@ WORKFLOW_TOOLS: Constant = frozenset(
         "submit_checklist",
     ]
 )
-"""Names that MassGen keeps for itself (``WORKFLOW_TOOL_NAMES``)."""
+"""The names of tools that MassGen reserves for itself (its ``WORKFLOW_TOOL_NAMES``)."""
 
-_TRACES: Constant = ("💡 Providing answer:", "🗳️ Voting for [", "🔄 Vote", "❌", "🛑", "⚠️")
-"""How MassGen's own sentences in an agent's voice begin; events say the same."""
+_TRACES: Final = ("💡 Providing answer:", "🗳️ Voting for [", "🔄 Vote", "❌", "🛑", "⚠️")
+"""How sentences begin that MassGen itself puts into an agent's text. The events tell the same."""
 
-_STORED: Constant = "📋 Using stored answer as final presentation:"
-_NOTHING: Constant = "❌ No content generated for final presentation"
+_STORED: Final = "📋 Using stored answer as final presentation:"
+_NOTHING: Final = "❌ No content generated for final presentation"
 
-_TOOL_CALL: Constant = re.compile(r"Calling ([\w.:-]{1,128})\.\.\.")
+_TOOL_CALL: Final = re.compile(r"Calling ([\w.:-]{1,128})\.\.\.")
 
 
 class Translator:
     """Makes the events of one run out of MassGen's chunks.
 
-    ``agents`` are in the team's order. ``heard`` are those whose messages are listened to at the
-    source (``calls``): of them, chunks of the final message are not told again. ``watched``: the
-    agents' own words are told, too.
+    ``agents`` are the ids, in the team's order. ``heard`` are the agents whose model calls this
+    library makes: the message is told from their replies (``exchange``), and chunks that repeat it
+    are ignored. ``watched``: the text of agents is told, too, and not only their decisions.
     """
 
     def __init__(
         self, agents: Sequence[str], *, heard: Collection[str] = (), watched: bool = True
     ) -> None:
-        self.final = Final()
+        self.final = PendingMessage()
         self.calls: tuple[str, tuple[ToolCall, ...]] | None = None
-        """The agent that called tools of the client, and its calls: here the run ends."""
+        """The agent that called tools of the client, and its calls. The run ends with them."""
         self.error: str | None = None
-        """What MassGen said when it gave up."""
+        """What MassGen said when it failed."""
         self.unverified: set[str] = set()
-        """Agents whose next decision counts although their policy objected."""
+        """The agents whose next decision counts although their policy objected."""
         self._watched = watched
         self._heard = frozenset(heard)
         self._labels = {agent: f"agent{n}" for n, agent in enumerate(sorted(agents), start=1)}
@@ -79,15 +80,15 @@ class Translator:
 
     @property
     def status(self) -> AgentStatus:
-        """How the agents stood at the last chunk."""
+        """The status of the agents at the last chunk."""
         return self._last
 
     def label(self, agent: str) -> str:
-        """The label that an agent's peers know it by: its place in the sorted ids."""
+        """The label under which an agent's peers know it. MassGen counts in the sorted ids."""
         return self._labels[agent]
 
     def feed(self, chunk: Chunk, status: AgentStatus) -> Iterator[RunEvent]:
-        """The events of one chunk; ``status`` is how the agents stand now."""
+        """The events of one chunk; ``status`` is the status of the agents now."""
         yield from self.compare(status)
         match chunk.type:
             case "content" | "coordination":
@@ -106,7 +107,7 @@ class Translator:
                 pass
 
     def compare(self, status: AgentStatus) -> Iterator[RunEvent]:
-        """What happened since the last status."""
+        """The events of what has changed since the last status."""
         before, self._last = self._last, status
         if before == status:
             return
@@ -125,7 +126,7 @@ class Translator:
             yield WinnerChosen(winner=status.selected, votes=status.ranked(), limited_by=None)
 
     def _answered(self, place: Place, *, round: int) -> Answered:  # noqa: A002 - the event's word
-        """``round`` is the one that the answer ended: MassGen may have opened the next."""
+        """``round`` is the round that the answer ended: MassGen may have begun the next."""
         return Answered(
             agent=place.agent,
             label=self._labels[place.agent],
@@ -162,7 +163,7 @@ class Translator:
             yield AgentText(agent=source or "", round=self._round(source), text=text)
 
     def _is_final(self, chunk: Chunk) -> bool:
-        """Whether this is the final message: the selected agent's content, once it presents.
+        """Whether this is text of the final message: content of the agent that was selected.
 
         Where an answer is reused there is no presentation, and the answer comes as one chunk.
         """
@@ -185,7 +186,10 @@ class Translator:
             yield AgentReasoning(agent=source, round=self._round(source), text=chunk.reasoning)
 
     def _calls(self, chunk: Chunk) -> Iterator[RunEvent]:
-        """In the coordination: calls of the client's tools. In the presentation: the message."""
+        """While the agents coordinate, these may be calls of the client's tools.
+
+        In the presentation, a call of ``new_answer`` has the message.
+        """
         agent = chunk.source or ""
         own = tuple(call for call in chunk.calls if call.name not in WORKFLOW_TOOLS)
         if own and self._last.selected is None and agent in self._labels:
@@ -209,3 +213,89 @@ class Translator:
 
     def _round(self, agent: str | None) -> int:
         return self._last.of(agent).round if agent else 1
+
+
+class PendingMessage:
+    """The final message, and how much of it was told.
+
+    Since 0.1.97 MassGen tells the presenter to submit its message with ``new_answer``, and many
+    models write it as text all the same. Both are told token by token: of a call, the ``content``
+    that its arguments hold so far.
+    """
+
+    def __init__(self) -> None:
+        self.quoted = False
+        """Whether the message is an agent's answer as it stood, and nobody presented."""
+        self._told: list[str] = []
+        self._blank = ""
+        self._from_call = 0
+        self._arguments: dict[int, bytearray] = {}
+
+    @property
+    def text(self) -> str:
+        """The message, as far as it was told."""
+        return "".join(self._told)
+
+    def say(self, text: str) -> Iterator[MessageText]:
+        """The presenter writes text. Blanks before the first word wait until that word comes."""
+        text, self._blank = self._blank + text, ""
+        if not self._told and not text.strip():
+            self._blank = text
+        elif text:
+            self._told.append(text)
+            yield MessageText(text=text)
+
+    def quote(self, answer: str) -> Iterator[MessageText]:
+        """An agent's answer is the message, unless the presenter has written one."""
+        if not self._told and answer.strip():
+            self.quoted, self._blank = True, ""
+            yield from self.say(answer.strip())
+
+    def argue(self, call: int, fragment: str) -> Iterator[MessageText]:
+        """The presenter writes a fragment of the arguments of ``new_answer``.
+
+        ``call`` is the index of the call in its reply. Half of an escape is not told before the
+        other half has come.
+        """
+        buffer = self._arguments.setdefault(call, bytearray())
+        buffer += fragment.encode("utf-8", "replace")
+        yield from self._continue(partial_content(bytes(buffer)))
+
+    def submit(self, content: str) -> Iterator[MessageText]:
+        """The whole message is known: tell what is missing of it.
+
+        What was told cannot be taken back. So nothing is added where it was another text.
+        """
+        told = self.text.strip()
+        if content.strip() == told or not content.strip():
+            return
+        if not told:
+            yield from self.say(content)
+        elif content.startswith(self.text):
+            yield from self.say(content[len(self.text) :])
+
+    def end_call(self) -> None:
+        """The model call is over; the next one counts its tool calls from 0 again."""
+        self._arguments.clear()
+        self._from_call = 0
+
+    def _continue(self, content: str) -> Iterator[MessageText]:
+        new = content[self._from_call :]
+        if not new:
+            return
+        if not self._from_call and self._told:
+            new = f"\n\n{new}" if not self.text.endswith("\n") else new
+        self._from_call = len(content)
+        yield from self.say(new)
+
+
+def partial_content(arguments: bytes) -> str:
+    """The ``content`` of arguments that may be cut anywhere; empty where it has not begun."""
+    try:
+        value: object = jiter.from_json(arguments, partial_mode="trailing-strings")
+    except ValueError:
+        return ""
+    if not isinstance(value, dict):
+        return ""
+    content = cast("dict[str, object]", value).get("content")
+    return content if isinstance(content, str) else ""

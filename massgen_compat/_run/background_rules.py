@@ -1,10 +1,11 @@
-"""Which requests clients send behind their user's back: the rules, as data. Pure.
+"""The rules that recognise background requests, as data. Pure.
 
-Many clients ask the chat's own model for titles, tags and suggestions. A whole team for each is
-money for nothing, so what a rule describes goes to one agent. A rule that misses such a request
-costs a few model calls; one that catches a request of the user's costs the answer. Every rule
-therefore names phrases that stand where a person's words do not, beside what all rules demand (see
-``protocol.background``), and a client whose requests cannot be told apart has no rule.
+A background request is one that a client makes by itself: many clients ask the chat's own model for
+titles, tags and suggestions. A whole team is too expensive for these, so that one agent answers a
+request which a rule describes. If a rule misses such a request, that costs a few model calls. If it
+catches a request of the user, that costs the team's answer. Every rule therefore names phrases in
+places where a person's words do not stand, and there is no rule for a client whose requests cannot
+be told apart. ``_admission.background`` applies the rules, and has the conditions that all share.
 """
 
 import re
@@ -13,24 +14,26 @@ from dataclasses import dataclass
 from typing import Final
 
 OFF: Final = "off"
-"""``background_agent`` of a team that answers every request together."""
+"""The ``background_agent`` of a team that answers background requests as a whole."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundRule:
-    """What a background request looks like: it meets every condition that is set.
+    """A description of background requests. A request fits if it meets every condition that is set.
 
-    Phrases are compared as they stand, without the space around a message. ``system_starts_with``
-    is about the first system or developer message, ``user_starts_with`` about the first user
-    message, ``user_ends_with`` about the last; ``user_contains`` are phrases that all stand in the
-    user's messages. ``stream`` is what the request asks for (``None``: either). ``max_tokens``:
-    the request bounds its answer to at most so many. ``max_characters`` bounds the text of all
-    messages. ``source`` says who sends this and how that is known.
+    Phrases are compared literally, with the text of a message without the space around it.
+    ``system_starts_with`` is about the first system or developer message, ``user_starts_with``
+    about the first user message, and ``user_ends_with`` about the last one. ``user_contains`` are
+    phrases that all stand in the user's messages. ``stream`` is what the request asks for
+    (``None``: either). ``max_tokens``: the request bounds its answer to this number or fewer.
+    ``max_user_messages`` and ``max_characters`` bound the number of the user's messages, and the
+    text of all messages. ``source`` says which client sends this, and how that is known.
 
-    A rule with the name of a built-in one takes its place; with ``enabled=False`` nothing does.
-    Raises ``ValueError`` for a name that does not fit into a header, and without a phrase.
+    A rule that has the name of a built-in one replaces it; with ``enabled=False`` it removes it.
+    Raises ``ValueError`` for a name that does not fit into a header, for a rule without a phrase,
+    and for a phrase that is empty or has space around it.
     """
 
     name: str
@@ -64,7 +67,7 @@ class BackgroundRule:
 
 
 def rules_with(extra: Iterable[BackgroundRule]) -> tuple[BackgroundRule, ...]:
-    """The rules in force: ``extra`` first, then the built-in ones that none of them replaces."""
+    """The rules in force: ``extra``, then the built-in rules that none of those replaces."""
     first = tuple(extra)
     replaced = {rule.name for rule in first}
     rest = (rule for rule in BACKGROUND_RULES if rule.name not in replaced)

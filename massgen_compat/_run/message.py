@@ -1,4 +1,4 @@
-"""A conversation: messages, their parts, tools and their calls. Frozen values, no I/O."""
+"""A conversation: its messages and their parts, tools and their calls. Frozen values, no I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,8 +54,11 @@ Part: TypeAlias = Text | Image | Audio | File | Refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A call of a tool: ``arguments`` is JSON text as the model wrote it, or, of a ``custom`` tool,
-    the free text that is its input."""
+    """A call of a tool.
+
+    ``arguments`` is JSON text as the model wrote it; for a ``custom`` tool it is the free text that
+    is the tool's input.
+    """
 
     id: str
     name: str
@@ -69,8 +72,8 @@ class Tool:
 
     ``parameters`` is the JSON schema of a function. A custom tool has an ``input_format`` instead:
     its input is free text (``{"type": "text"}``) or follows a grammar (``{"type": "grammar",
-    "syntax": …, "definition": …}``). ``as_function``: a custom tool of a client that reads its
-    calls as those of a function, with the input as it stands for arguments.
+    "syntax": …, "definition": …}``). ``as_function``: the client reads the calls of this custom
+    tool as calls of a function, whose arguments are the input as it stands.
     """
 
     name: str
@@ -97,7 +100,8 @@ class NamedTool:
 class OutputFormat:
     """The format that the final message has to have: a JSON object, or JSON that fits a schema.
 
-    ``strict`` is passed on to backends that can hold a model to a schema; it is checked either way.
+    ``strict`` goes to backends that can hold a model to a schema. The message is checked in any
+    case.
     """
 
     name: str = "message"
@@ -111,10 +115,10 @@ ToolChoice: TypeAlias = Literal["auto", "required", "none"] | NamedTool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message of a conversation, in its place and with nothing flattened.
+    """One message of a conversation, with all its parts in their order.
 
-    ``items`` holds what a provider sent, verbatim, for a reply that is replayed to the same
-    provider within a run (reasoning items, function calls); it is empty for everything else.
+    ``items`` holds what a provider sent, verbatim, for a reply that is sent to the same provider
+    again within a run (reasoning items, function calls). It is empty for every other message.
     """
 
     role: Role
@@ -144,6 +148,9 @@ MANY_TOOLS = 16
 
 
 def has_many_parts(messages: Sequence[Message], tools: Sequence[Tool]) -> bool:
-    """Whether to write a conversation anew takes more than a few milliseconds."""
+    """Whether it takes more than a few milliseconds to write the conversation for a provider.
+
+    That much work is done in a thread, so that it does not stop the event loop.
+    """
     parts = sum(1 + len(message.content) + len(message.tool_calls) for message in messages)
     return parts > MANY_PARTS or len(tools) > MANY_TOOLS

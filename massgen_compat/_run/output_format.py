@@ -1,8 +1,8 @@
-"""Whether a message has the format that was asked for. Pure.
+"""Checks whether a message has the format that was asked for, and whether a schema is one. Pure.
 
-Schemas come from clients and texts from models, so nothing here may take long or reach out:
-patterns run on a linear-time engine (Rust's, through pydantic), references stay within the schema,
-and the work of a check is counted and bounded.
+Schemas come from clients and texts from models. A check must therefore not take long, and must not
+open files or connections: patterns run on an engine with linear time (Rust's, through pydantic),
+references stay within the schema, and the work of a check is counted and bounded.
 """
 
 import json
@@ -20,10 +20,10 @@ from massgen_compat._run.message import Json, OutputFormat
 MAX_SCHEMA_NODES: Final = 10_000
 MAX_SCHEMA_DEPTH: Final = 64
 MAX_PATTERN: Final = 1000
-"""Characters. OpenAI allows 5 000 properties; its bound for patterns is not known."""
+"""Characters. OpenAI's own bound for a pattern is not known."""
 
 MAX_STEPS: Final = 100_000
-"""Keywords that one check may evaluate: alternatives that refer to each other multiply."""
+"""How many keywords one check may evaluate. Alternatives that refer to each other multiply."""
 
 LONGEST_FAULT: Final = 300
 
@@ -36,7 +36,7 @@ _REFUSED: Final = {
     "$dynamicAnchor": "refer to definitions of the schema with '#/$defs/…'",
 }
 _NAMED: Final = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
-"""Keywords whose keys are names and not keywords."""
+"""Keywords whose value maps names, which are no keywords, to schemas."""
 _DATA: Final = frozenset({"const", "enum", "default", "examples"})
 
 
@@ -45,7 +45,7 @@ class _TooCostlyError(Exception):
 
 
 def parameter(wanted: OutputFormat) -> Json:
-    """The format as ``response_format`` of Chat Completions."""
+    """The format as the parameter ``response_format`` of Chat Completions."""
     if wanted.schema is None:
         return {"type": "json_object"}
     named: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema, "strict": wanted.strict}
@@ -61,7 +61,7 @@ def unfenced(text: str) -> str:
 
 
 def fault(wanted: OutputFormat, text: str) -> str | None:
-    """Why the text does not have the format, in one sentence; ``None`` where it has."""
+    """Why the text does not have the format, in one sentence; ``None`` if it has it."""
     try:
         value: object = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -81,7 +81,7 @@ def _no_constant(name: str) -> object:
 def _schema_fault(schema: Json, value: object) -> str | None:
     from referencing import Registry  # noqa: PLC0415 - as jsonschema
 
-    registry: Registry[Any] = Registry()  # of its own, so that no reference is ever fetched
+    registry: Registry[Any] = Registry()  # an empty one, so that no reference is ever fetched
     errors = _bounded_validator()(dict(schema), registry=registry).iter_errors(value)
     error = _jsonschema().exceptions.best_match(errors)
     if error is None:
@@ -91,7 +91,7 @@ def _schema_fault(schema: Json, value: object) -> str | None:
 
 
 def _jsonschema() -> Any:
-    """The library, which takes 20 ms to import and is needed by few requests."""
+    """The library, imported late: it takes 20 ms, and few requests need it."""
     return import_module("jsonschema")
 
 
@@ -128,7 +128,11 @@ def _regex(pattern: str) -> SchemaValidator:
 
 
 def schema_fault(schema: Json, *, strict: bool) -> str | None:
-    """What is wrong with the schema of a request, in the real API's words where they are known."""
+    """What is wrong with the schema of a request; ``None`` for nothing.
+
+    ``strict`` adds the demands of OpenAI's strict mode. The words are those of OpenAI's API, where
+    they are known.
+    """
     for count, (place, node) in enumerate(_nodes(schema, (), 0)):
         if count > MAX_SCHEMA_NODES or len(place) > MAX_SCHEMA_DEPTH:
             return "the schema is too large or nested too deeply."
@@ -144,7 +148,7 @@ def schema_fault(schema: Json, *, strict: bool) -> str | None:
 def _nodes(
     node: object, place: tuple[str, ...], depth: int
 ) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    """Every subschema and its place; data (``enum``, ``const``, …) is none."""
+    """Every subschema, with its place. Data (``enum``, ``const``, …) holds no subschemas."""
     if depth > MAX_SCHEMA_DEPTH:
         yield (*place, *[""] * MAX_SCHEMA_DEPTH), {}
     elif isinstance(node, list):
@@ -187,7 +191,10 @@ def _keyword_fault(node: Mapping[str, Any], root: Json) -> str | None:
 
 
 def _is_mixed(value: object) -> bool:
-    """Whether it is a list of anything but strings: to find an item twice would take for ever."""
+    """Whether this is a list with other items than strings.
+
+    jsonschema looks for repeated items in such a list, which takes very long for some values.
+    """
     return isinstance(value, list) and not all(
         isinstance(item, str) for item in cast("Sequence[object]", value)
     )
@@ -215,7 +222,7 @@ def _resolves(reference: object, root: Json) -> bool:
 
 
 def _strict_fault(node: Mapping[str, Any]) -> str | None:
-    """What ``strict: true`` demands of each object (OpenAI's guide to structured outputs)."""
+    """What an object lacks for ``strict: true``, by OpenAI's guide to structured outputs."""
     kind = node.get("type")
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
         return None
@@ -252,7 +259,10 @@ def _invalid(schema: Json) -> str | None:
 
 
 def _short(text: str) -> str:
-    """On one line, without its middle if it is long: jsonschema's messages begin with the value."""
+    """The text on one line, without its middle if it is long.
+
+    The end has to stay: jsonschema's messages begin with the value, and that can be long.
+    """
     line = " ".join(text.split())
     if len(line) <= LONGEST_FAULT:
         return line

@@ -1,4 +1,4 @@
-"""What a team is asked: one request to one team. Frozen values, no I/O."""
+"""A request to a team, and how it may make the team smaller. Frozen values, no I/O."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,10 +16,11 @@ from massgen_compat._run.team import Trace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowing:
-    """What a request takes away from a team to make its run cheaper. ``None`` leaves it as it is.
+    """What a request changes about a team to make its run cheaper; ``None`` changes nothing.
 
-    ``agents`` are the ids of those that take part; ``reuse``: the winning answer is the message.
-    The numbers count where they are lower than the team's.
+    ``agents`` are the ids of the agents that take part. ``reuse``: the winning answer is the
+    message, and no presenter writes one. A number counts where it is lower than the team's own;
+    ``max_cost`` is in US dollars.
     """
 
     agents: tuple[str, ...] | None = None
@@ -31,7 +32,7 @@ class Narrowing:
     deadline_seconds: float | None = None
 
     def limits_only(self) -> "Narrowing":
-        """The lower limits, and the team as it is."""
+        """The same lower limits, for the team as it is."""
         return replace(self, agents=None, max_new_answers_per_agent=None, reuse=False)
 
 
@@ -39,14 +40,18 @@ class Narrowing:
 class RunRequest:
     """One request to one team.
 
-    ``agent_params`` go to every agent's model, ``presenter_params`` only to the turn that writes
-    the final message; both use Chat Completions names and are allow-listed by the parser. ``tools``
-    are the client's: agents know them, the presenter may call them, nothing here executes them.
-    ``decision`` is the winning draft of the run that the messages go on with, where the client sent
-    it back: the presenter is reminded of it. ``format`` is the one that the final message has to
-    have; ``choices`` is the number of final messages. ``narrowing`` makes the team smaller.
-    ``cache_key`` is the client's own key for prompt caches; each agent's key is made of it.
-    ``hops`` counts the teams that the request came through: those that this team is an agent of.
+    ``team`` is the team's name. ``agent_params`` go to every agent's model, ``presenter_params``
+    only to the turn that writes the final message. Both have the names of Chat Completions, and
+    the parser lets only known ones pass. ``tools`` are the client's: agents know them, the
+    presenter may call them, and nothing here executes them. ``trace`` is how much of the
+    deliberation the client wants to see; ``None`` leaves it to the team.
+
+    ``decision`` is for messages that go on with an earlier run: the winning draft of that run, if
+    the client sent it back. The presenter is reminded of it. ``format`` is the format that the
+    final message has to have, and ``choices`` is the number of final messages. ``narrowing`` makes
+    the team smaller. ``cache_key`` is the client's own key for prompt caches, from which each
+    agent's key is made. ``hops`` counts the teams that the request came through, where teams are
+    agents of other teams.
     """
 
     team: str
@@ -66,5 +71,5 @@ class RunRequest:
 
     @property
     def has_many_parts(self) -> bool:
-        """Whether what is made of it for an agent takes more than a few milliseconds."""
+        """Whether it takes more than a few milliseconds to make an agent's messages of it."""
         return has_many_parts(self.messages, self.tools)

@@ -1,4 +1,4 @@
-"""What comes out of a run, and what it cost. Frozen values, no I/O."""
+"""The result of a run, and what the run cost. Frozen values, no I/O."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -10,7 +10,11 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one or more model calls; ``reasoning`` and ``cached`` are parts, not additions."""
+    """The tokens of one or more model calls.
+
+    ``cached_tokens`` are a part of ``prompt_tokens``, and ``reasoning_tokens`` of
+    ``completion_tokens``.
+    """
 
     prompt_tokens: int
     completion_tokens: int
@@ -30,9 +34,10 @@ class Usage:
 class AgentUsage:
     """What one agent spent in a run.
 
-    ``usage`` sums the calls that reported; ``unreported_calls`` counts those that did not, because
-    the provider sends none or the call was cancelled. A missing number is never counted as 0.
-    ``cost_usd`` is the price of what ``usage`` sums, ``None`` where the model's price is unknown.
+    ``usage`` is the sum over the calls whose usage was reported. ``unreported_calls`` counts the
+    others, where the provider reports none or the call was cancelled. A missing number is never
+    counted as 0. ``cost_usd`` is the price of ``usage`` in US dollars, ``None`` where the model's
+    price is unknown.
     """
 
     agent: str
@@ -45,7 +50,10 @@ class AgentUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An agent's current answer, under the anonymous label that its peers see."""
+    """An agent's current answer. ``label`` is the anonymous name that the other agents see.
+
+    ``number`` counts the answers of the agent, from 1.
+    """
 
     agent: str
     label: str
@@ -55,7 +63,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """A counted vote."""
+    """A vote that counted, for the agent ``target``."""
 
     voter: str
     target: str
@@ -64,7 +72,7 @@ class Vote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalMessage:
-    """A message that a run ended with."""
+    """A final message of a run: a text, a refusal, or calls of the client's tools."""
 
     content: str | None
     refusal: str | None = None
@@ -76,10 +84,11 @@ class FinalMessage:
 class RunResult:
     """How a run ended: the final messages, one for each choice, and how the team came to them.
 
-    ``usage`` is the run's total, or ``None`` where a finished call reported none. ``visible_usage``
-    is that of the calls which wrote the final messages. ``limited_by`` names the limit that ended
-    the coordination early. ``cost_usd`` is the price of ``usage``, ``None`` where that is, or the
-    price of an agent's model is, unknown.
+    ``presenter`` is the agent that wrote the messages; ``None`` where the winning answer is the
+    message. ``usage`` is the total of the run, or ``None`` where a finished call reported none.
+    ``visible_usage`` is the usage of the calls that wrote the final messages. ``limited_by`` names
+    the limit that ended the coordination early, if one did. ``cost_usd`` is the price of ``usage``
+    in US dollars; ``None`` where the usage or the price of an agent's model is unknown.
     """
 
     run_id: str
@@ -102,5 +111,5 @@ class RunResult:
 
     @property
     def content(self) -> str | None:
-        """The text of the final message; ``None`` where it is calls or a refusal."""
+        """The text of the final message; ``None`` if it consists of calls or a refusal."""
         return self.message.content

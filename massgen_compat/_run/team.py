@@ -1,6 +1,6 @@
-"""The vocabulary of a run: what goes in, what comes out. Frozen values, no I/O.
+"""A team: its agents, and the settings of its runs. Frozen values, no I/O.
 
-Every other module speaks in these words; ``docs/`` and the errors use the same ones.
+``docs/configuration.md`` has the keys of a config that set these fields.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ class Backend:
     """Where an agent's model lives and how it is reached.
 
     ``type`` is a MassGen backend type (``openai``, ``azure_openai``, ``openrouter``, ...) or
-    ``scripted``. ``api`` picks the wire: by default Responses for ``openai`` and
-    ``azure_openai``, Chat Completions for the others. ``hosted_tools`` are the provider's own
-    tools (``web_search``, ``code_interpreter``). ``script`` belongs to ``scripted`` only.
+    ``scripted``. ``api`` chooses the wire; by default it is Responses for ``openai`` and
+    ``azure_openai``, and Chat Completions for the others. ``hosted_tools`` are tools that the
+    provider runs (``web_search``, ``code_interpreter``). Only ``scripted`` has a ``script``.
     """
 
     type: str = "openai"
@@ -40,13 +40,13 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A member of a team: a model, its backend, and the request parameters that it always gets.
+    """A member of a team: a model, its backend, and the parameters of all its requests.
 
-    ``params`` are passed to the backend as they are (``temperature``, ``reasoning``, ``text``).
-    ``policy`` names a model policy; without it the model's name finds one. ``inputs`` are the kinds
-    of input that the model takes beside text; without them tables say (``capabilities``).
-    ``prompt_cache_key``: whether its requests carry a key for the provider's prompt cache; ``None``
-    where the provider is known to take it (``upstream.backends.takes_cache_key``).
+    ``params`` go to the backend as they are (``temperature``, ``reasoning``, ``text``). ``policy``
+    names a model policy; without it the model's name finds one. ``inputs`` are the kinds of input
+    that the model takes besides text; with ``None`` the model's name tells, by tables of this
+    library. ``prompt_cache_key``: whether requests carry a key for the provider's prompt cache;
+    with ``None`` they do where the provider is known to take one.
 
     Raises ``ValueError`` for an unknown kind of input.
     """
@@ -72,12 +72,12 @@ class Agent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one run. ``None`` means: no bound of this kind.
+    """Bounds of one run. ``None`` means that there is no bound of this kind.
 
-    At a limit nothing new starts and the best answer so far is the answer. ``max_calls`` counts
-    model calls; unset, it follows from the team's rules (``coordination.call_bound``).
-    ``max_tokens`` counts the tokens of all calls, read and written, and ``max_cost`` what they
-    cost, in US dollars; ``meter`` says how exactly they hold.
+    At a limit nothing new starts, and the best answer so far is the answer. ``max_calls`` bounds
+    the number of model calls; with ``None`` a bound follows from the team's other settings.
+    ``max_tokens`` bounds the tokens of all calls, read and written, and ``max_cost`` what they
+    cost in US dollars. ``docs/limits.md`` says how exactly each of them holds.
     """
 
     max_calls: int | None = None
@@ -88,12 +88,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a model call may make a run wait, in seconds. An agent beyond one leaves the run.
+    """How long a run waits for a model call, in seconds. After that the agent leaves the run.
 
-    ``connect_seconds``: for a connection, each time it is tried. ``first_token_seconds``: for the
-    first piece of the reply, all tries included. ``between_tokens_seconds``: for every further
-    one. ``turn_seconds``: for the provider in the whole call; the time that a slow reader takes is
-    not the provider's.
+    ``connect_seconds`` bounds each try to connect. ``first_token_seconds`` bounds the time to the
+    first piece of the reply, with all tries. ``between_tokens_seconds`` bounds the time to each
+    further piece. ``turn_seconds`` bounds the whole call; the time that a slow reader takes does
+    not count.
     """
 
     connect_seconds: float = 5.0
@@ -106,8 +106,9 @@ class Timeouts:
 class Price:
     """What a model costs: US dollars for a million tokens that it reads, or writes.
 
-    ``cached_per_million`` is for what it reads from its provider's cache; unset, that costs like
-    the rest. Raises ``ValueError`` for a negative number, and for one that is not finite.
+    ``cached_per_million`` is for tokens that it reads from its provider's cache; with ``None``
+    these cost what all others cost. Raises ``ValueError`` for a negative number, and for one that
+    is not finite.
     """
 
     input_per_million: float
@@ -137,10 +138,11 @@ class Price:
 class Escalation:
     """Some agents of a team are asked first, and the others only if these disagree.
 
-    ``first`` are their ids; one alone reviews its own draft. ``until`` all of them, or a strict
-    majority of them, vote for the same answer, the others are not asked.
+    ``first`` are the ids of the agents that are asked first; a single one reviews its own draft.
+    ``until`` says when they agree: if all of them (``unanimous``), or a strict majority of them
+    (``majority``), vote for the same answer.
 
-    Raises ``ValueError`` for no ids, a repeated one, and a word for ``until`` that is none.
+    Raises ``ValueError`` for no ids, for a repeated id, and for an unknown value of ``until``.
     """
 
     first: tuple[str, ...]
@@ -155,22 +157,25 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeamSettings:
-    """How a team coordinates; the names are those of MassGen's ``orchestrator`` block.
+    """How a team coordinates; most names are those of MassGen's ``orchestrator`` block.
 
-    Durations are seconds. The round timeouts bound an agent's first and its later rounds.
-    ``unverified``: what becomes of a decision that an agent's policy still objects to in the last
-    try of a round: it counts, marked as unverified, or the agent abstains. ``tool_rounds``: after
-    so many steps with client tools the team decides again; ``None``: the presenter goes on alone.
-    ``background_agent`` answers alone what clients send behind their user's back: an agent's id,
-    ``None`` for the first agent, ``"off"`` for the whole team. ``background_rules`` come before
-    the built-in ones. ``stream_turns``: ``auto`` asks for drafts and evaluations in one piece where
-    nobody waits for their pieces. ``prices``, by the agents' models, come before known ones.
-    ``engine`` executes the runs; ``massgen`` is the team's config in MassGen's own format, where it
-    has one, with the keys that only that engine knows.
-    ``escalation``: who is asked first; ``None`` asks everybody at once. ``speculate``: the message
-    is begun when a strict majority agrees, and dropped if the outcome changes.
+    Durations are seconds. The round timeouts bound the model calls of an agent's first and of its
+    later rounds. ``unverified`` decides about a decision to which an agent's policy still objects
+    in the last try of a round: with ``count`` it counts, and is marked as unverified; with
+    ``discard`` the agent abstains. ``tool_rounds``: after this number of steps with client tools
+    the team decides again; with ``None`` the presenter goes on alone.
 
-    Raises ``ValueError`` for an escalation without votes, which could not disagree.
+    ``background_agent`` answers background requests alone, which a client makes by itself, for a
+    title for example: an agent's id, ``None`` for the first agent, or ``"off"`` for the whole
+    team. ``background_rules`` come before the built-in rules. With ``stream_turns: auto`` drafts
+    and evaluations are asked for in one piece where nobody waits for their pieces. ``prices``, by
+    the names of models, come before known ones. ``engine`` executes the runs; ``massgen`` is the
+    team's config in MassGen's own format, with the keys that only that engine knows, where the
+    team has such a config. ``escalation`` says which agents are asked first; with ``None`` all are
+    asked at once. ``speculate``: the message is begun when a strict majority agrees, and dropped
+    if the outcome changes.
+
+    Raises ``ValueError`` for an escalation in a team that does not vote, and so cannot disagree.
     """
 
     voting_sensitivity: str = "lenient"
@@ -239,8 +244,8 @@ class Team:
 
     @property
     def answering(self) -> tuple[Agent, ...]:
-        """The agents that answer a request: all, or without coordination the first one, for whom
-        the others only step in."""
+        """The agents that answer a request: all of them, or with ``skip_coordination_rounds`` the
+        first one only. The others then answer only if that one fails."""
         return self.agents[:1] if self.settings.skip_coordination_rounds else self.agents
 
 

@@ -1,7 +1,7 @@
-"""The vocabulary of a turn: one model call, its request, its events, its reply.
+"""The vocabulary of a turn: one model call, its request, the pieces of its reply, its reply.
 
-``ModelClient`` is the seam between the engine and whatever answers: a provider's API
-(``upstream``) or a script (``scripted``). No I/O here.
+``ModelClient`` is the interface between an engine and what answers: a provider's API, or a script
+(``ScriptedModel``). No I/O here.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from massgen_compat._run.result import FinishReason, Usage
 from massgen_compat._run.team import Timeouts
 
 HOP_HEADER: Final = "x-massgen-hop"
-"""How many teams a request has come through, for a team whose agents are teams."""
+"""The header that counts the teams which a request has come through: an agent can be a team."""
 
 
 class Phase(StrEnum):
@@ -31,14 +31,15 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequest:
-    """One model call as the engine wants it; a ``ModelClient`` puts it on its wire.
+    """One model call as the engine wants it; a ``ModelClient`` writes it for its wire.
 
     ``messages`` is the whole conversation of the turn. ``params`` are the parameters that this
-    request adds, in Chat Completions names; the agent's own (its YAML) belong to the
-    ``ModelClient`` and win over them. ``headers`` are extra HTTP headers for the call.
-    ``cache_key`` is the same in all turns that begin alike, for providers that take one.
-    ``timeouts`` are the team's, if it is one's; who asks keeps them, but for ``connect_seconds``.
-    ``whole``: nobody waits for pieces of the reply, so it may be asked for in one.
+    request adds, with the names of Chat Completions. The agent's own parameters, those of its
+    config, belong to the ``ModelClient`` and win over them. ``headers`` are extra HTTP headers for
+    the call. ``cache_key`` is for providers that take one; it is the same in all turns that begin
+    with the same text. ``timeouts`` are the team's, where a team makes the call. The engine itself
+    enforces them, except ``connect_seconds``. ``whole``: nobody waits for pieces of the reply, so
+    that the ``ModelClient`` may ask for it in one piece.
     """
 
     agent: str
@@ -59,8 +60,8 @@ class TurnRequest:
 class TextPiece:
     """A piece of the reply's text, as it was written.
 
-    ``logprobs`` are those of its tokens, as Chat Completions writes them, where they were asked for
-    and the provider has them.
+    ``logprobs`` are the log probabilities of its tokens in the form of Chat Completions, where they
+    were asked for and the provider has them.
     """
 
     text: str
@@ -83,7 +84,7 @@ class RefusalPiece:
 
 @dataclass(frozen=True, slots=True)
 class CallPiece:
-    """A fragment of a function call: ``id`` and ``name`` stand in its first fragment only."""
+    """A fragment of a tool call; only the first fragment of a call has ``id`` and ``name``."""
 
     index: int
     arguments: str
@@ -100,12 +101,12 @@ class HostedToolUsed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A finished turn.
+    """The reply of a finished turn.
 
-    ``items`` are the provider's output items or message, verbatim, to be replayed on a follow-up
-    within the run. ``usage`` is ``None`` where the provider reported none. ``model`` and ``effort``
-    are what the provider says it used; ``effort_asked`` is the reasoning effort of the request and
-    ``dropped`` are the parameters that it was sent without, though they were asked for.
+    ``items`` are the provider's output items or message, verbatim; a later call of the same run
+    sends them back. ``usage`` is ``None`` where the provider reported none. ``model`` and
+    ``effort`` are what the provider says it used. ``effort_asked`` is the reasoning effort of the
+    request. ``dropped`` are parameters that were asked for, and that the request was sent without.
     """
 
     text: str = ""
@@ -121,23 +122,24 @@ class Reply:
 
 
 TurnPiece: TypeAlias = TextPiece | ReasoningPiece | RefusalPiece | CallPiece | HostedToolUsed
-"""What a model says on the way to its reply."""
+"""A piece of a reply, while the model writes it."""
 
 TurnEvent: TypeAlias = TurnPiece | Reply
-"""What a turn consists of: pieces in order, then exactly one ``Reply`` as the last event."""
+"""An event of a turn: first come pieces, in their order, and last exactly one ``Reply``."""
 
 Hear: TypeAlias = Callable[[Sequence[TurnPiece]], Awaitable[None]]
-"""Whoever is told the pieces of a reply: in order, one or more at once, as they came."""
+"""A function that receives the pieces of a reply: in order, and one or more in a call."""
 
 
 class ModelClient(Protocol):
-    """Answers turns. Implementations: the OpenAI SDK's (``upstream``) and a script's."""
+    """Answers turns: by OpenAI's SDK, by a script (``ScriptedModel``), or by code of your own."""
 
     async def ask(self, request: TurnRequest, hear: Hear, /) -> Reply:
-        """Make one model call, whose pieces ``hear`` is told as they come; cancelling aborts it.
+        """Make one model call and return its reply; ``hear`` gets the pieces as they come.
 
-        The model is read no further while ``hear`` goes on; what that raises ends the call. Raises
-        ``UpstreamError`` (without ``agent``) or ``ContextLengthExceeded``, after the pieces that
-        came before; nothing of the SDK's or of the transport's leaks.
+        The model is read no further while ``hear`` is awaited. An error that ``hear`` raises ends
+        the call, and cancelling aborts it. Raises ``UpstreamError`` (without ``agent``) or
+        ``ContextLengthExceeded``, also after some pieces; an error of the SDK or of the transport
+        never comes out.
         """
         ...

@@ -1,4 +1,4 @@
-"""The way to one client: writes that end when it is gone, or when it reads nothing for too long."""
+"""The connection to one client: writing ends when it is gone, or reads nothing for too long."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import monotonic
@@ -13,10 +13,11 @@ Send: TypeAlias = Callable[[_Message], Awaitable[None]]
 
 
 class ClientConnection:
-    """The way to one client. One task writes to it; another one watches, and wakes seldom.
+    """The connection to one client. One task writes to it, and another one watches it.
 
-    A client that takes nothing of a write for ``write_seconds`` counts as gone. ``beat`` may be set
-    to what breaks a silence of ``beat_seconds``.
+    A client counts as gone if a write is not taken for ``write_seconds``. ``beat``, if it is set,
+    is called after each silence of ``beat_seconds``, to send a sign of life. The watching task
+    wakes seldom: it costs the same however many chunks are written.
     """
 
     def __init__(
@@ -30,17 +31,19 @@ class ClientConnection:
         self._writing = False
         self._watching = True
         self._answered = False
-        self._since = monotonic()  # of this write, or of this silence
+        self._since = monotonic()  # the beginning of this write, or of this silence
 
     async def while_connected(
         self, answer: Callable[..., Awaitable[None]], *arguments: object
     ) -> None:
-        """Answer, until the client is gone: nobody will read what the agents are paid for."""
+        """Call ``answer`` with the arguments, and cancel it when the client is gone."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, tasks.cancel_scope)
             await answer(*arguments)
             self._answered = True
-            await anyio.lowlevel.checkpoint()  # most servers say that the client is gone, then
+            # After a whole response most servers report a disconnect at once. If the watching task
+            # has seen it, it has ended by itself.
+            await anyio.lowlevel.checkpoint()
             if self._watching:
                 tasks.cancel_scope.cancel()
 
@@ -60,8 +63,11 @@ class ClientConnection:
         self._writing, self._since = False, monotonic()
 
     async def _watch(self, scope: anyio.CancelScope) -> None:
-        """It never sleeps longer than the shorter of both times, so that it sees a write that
-        begins meanwhile before its time is over."""
+        """Watch for the client's disconnect, for a write that is not taken, and for a silence.
+
+        It never sleeps for longer than the shorter of both times, so that it sees a write that has
+        begun meanwhile before that write's time is over.
+        """
         shortest = min(self._write_seconds, self._beat_seconds)
         while self._watching:
             most = self._write_seconds if self._writing else self._beat_seconds

@@ -1,4 +1,4 @@
-"""The endpoints: what each path answers."""
+"""The endpoints: what the server answers on each path."""
 
 import time
 from importlib.metadata import version
@@ -9,17 +9,17 @@ from starlette.responses import Response
 
 from massgen_compat._agents.inputs import team_inputs
 from massgen_compat._client.massgen import MassGen
+from massgen_compat._server.openapi import document
 from massgen_compat._server.replies import json_error, json_reply
 from massgen_compat._server.requests import BodyLimits, RequestReader, read_body
 from massgen_compat._server.response import ClientTimeouts, RunResponse
 from massgen_compat._server.runs import Runs
 from massgen_compat.protocol import models
 from massgen_compat.protocol.errors import ErrorReply
-from massgen_compat.protocol.openapi import document
 
 
 class _Told(TypedDict):
-    """What the list of models is made of beside the teams."""
+    """The arguments of ``render_models``, beside the teams."""
 
     created: int
     inputs: models.Inputs
@@ -27,7 +27,7 @@ class _Told(TypedDict):
 
 
 class Endpoints:
-    """The endpoints."""
+    """The endpoints of one server. ``secured``: clients need a key."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Endpoints:
         return RunResponse(self._runs, admitted, identity, headers, self._timeouts)
 
     def _client(self, request: Request) -> bytes:
-        """Who asks: the key, or where none is needed also the address."""
+        """What stands for the client: its key, and if none is needed, also its address."""
         key = request.headers.get("authorization", "").encode("latin-1")
         if self._secured or request.client is None:
             return key
@@ -92,7 +92,7 @@ class Endpoints:
         return json_reply({"status": "ok"})
 
     async def ready(self, _request: Request) -> Response:
-        """``GET /ready``: whether it takes new runs; 503 when it is about to stop."""
+        """``GET /ready``: whether the server takes new runs; 503 while it drains."""
         draining = self._runs.draining
         return json_reply(
             {"status": "draining" if draining else "ok"}, status=503 if draining else 200

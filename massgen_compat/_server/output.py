@@ -1,9 +1,8 @@
-"""The events of an answer, for one client or several: kept while the run lives, so that a retry
-can join.
+"""The events of an answer, kept while the run lives, so that several clients can read them.
 
-Memory is bounded: while there is room, the fastest reader sets the pace and the others read what
-is kept; beyond ``keep_bytes`` what all have read is dropped, nobody can join any more, and the
-slowest reader sets the pace.
+Memory is bounded. Up to ``keep_bytes`` all events are kept: a retry can join and read from the
+beginning, and the run waits for the fastest reader only. Beyond that, events that all readers have
+read are dropped: nobody can join any more, and the run waits for the slowest reader.
 """
 
 from collections.abc import Sequence
@@ -14,14 +13,14 @@ from massgen_compat._aio import Notifier
 from massgen_compat.protocol.answer import WireEvent
 
 AHEAD: Final = 64
-"""Events that a run may be ahead of the reader that sets its pace."""
+"""How many events a run may be ahead of the reader that it waits for."""
 
 KEEP_BYTES: Final = 4 * 1024 * 1024
-"""What is kept of one run: about 14 000 chunks."""
+"""Bytes that are kept of one run: about 14 000 chunks."""
 
 
 class Output:
-    """The events of an answer, from its beginning."""
+    """The events of one answer, from its beginning: a sink for the run, and readers of it."""
 
     def __init__(self, keep_bytes: int = KEEP_BYTES, ahead: int = AHEAD) -> None:
         self._keep_bytes: float = keep_bytes
@@ -35,16 +34,16 @@ class Output:
 
     @property
     def readers(self) -> int:
-        """How many read at the moment."""
+        """How many readers there are."""
         return len(self._readers)
 
     @property
     def whole(self) -> bool:
-        """Whether the beginning is still there."""
+        """Whether no event has been dropped, so that another reader can join."""
         return not self._dropped
 
     def reader(self) -> "Reader":
-        """Read from the beginning. Raises ``RuntimeError`` where it is not there any more."""
+        """A new reader at the beginning. Raises ``RuntimeError`` if that was dropped."""
         if not self.whole:
             raise RuntimeError("the beginning of this output was dropped")
         reader = Reader(self)
@@ -61,37 +60,37 @@ class Output:
         self._changed.notify()
 
     def widen(self) -> None:
-        """Wait for no reader any more: there is little left to say."""
+        """From now on keep everything and wait for no reader: little will follow."""
         self._keep_bytes, self._ahead = inf, inf
         self.stir()
 
     def close(self) -> None:
-        """There is no more."""
+        """End the output: readers get what is left, and no more will come."""
         self._closed = True
         self.stir()
 
     def leave(self, reader: "Reader") -> None:
-        """Forget a reader."""
+        """Forget a reader; the run does not wait for it any more."""
         self._readers.discard(reader)
         self.stir()
 
     def since(self, position: int) -> list[WireEvent]:
-        """The events from that number on that are there."""
+        """The events that are there, from the given number on."""
         return self._events[position - self._dropped :]
 
     def ends_at(self, position: int) -> bool:
-        """Whether no event has that number, nor will have."""
+        """Whether the output is closed, and has no event of that number."""
         return self._closed and position == self._dropped + len(self._events)
 
     async def change(self) -> bool:
-        """Wait for a change; whether there can be one."""
+        """Wait for a change. Returns false at once if the output is closed."""
         if self._closed:
             return False
         await self._changed.wait()
         return True
 
     def stir(self) -> None:
-        """Wake who waits for a change."""
+        """Wake all that wait for a change."""
         self._changed.notify()
 
     def _has_room(self) -> bool:
@@ -113,7 +112,7 @@ class Output:
 
 
 class Reader:
-    """A client's place in an output; leaving the ``with`` gives it up."""
+    """Reads an output from its beginning, for one client. Leaving the ``with`` block ends it."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -122,11 +121,11 @@ class Reader:
 
     @property
     def at_end(self) -> bool:
-        """Whether it has read all that there is, and will be."""
+        """Whether the output is closed and this reader has read all of it."""
         return self._output.ends_at(self.position)
 
     async def read(self) -> Sequence[WireEvent]:
-        """All events that are there, at least one; none after the last one."""
+        """Wait for unread events and return all of them; none after the end of the output."""
         while True:
             if events := self._output.since(self.position):
                 self.position += len(events)
@@ -140,8 +139,10 @@ class Reader:
                 return ()
 
     def interject(self, events: Sequence[WireEvent]) -> None:
-        """Let this reader read something that is no part of the output, if nothing of that comes
-        first."""
+        """Give this reader events that are not part of the output.
+
+        ``read`` returns them once, unless an event of the output comes first.
+        """
         self._interjected = events
         self._output.stir()
 

@@ -1,4 +1,4 @@
-"""Who runs and who waits: a bounded number of places, and a bounded queue before them. Pure."""
+"""Which runs go on and which wait: a bounded number of places, and a bounded queue. Pure."""
 
 from collections.abc import Hashable
 from typing import Generic, Literal, TypeAlias, TypeVar
@@ -8,9 +8,9 @@ Arrival: TypeAlias = Literal["runs", "waits", "refused"]
 
 
 class RunQueue(Generic[RunT]):
-    """The places of runs, given in the order of arrival.
+    """Places for ``max_runs`` runs, given in order of arrival, and a queue for ``max_queue``.
 
-    Nobody waits while a place is free, and nobody overtakes.
+    No run waits while a place is free, and none overtakes another.
     """
 
     def __init__(self, max_runs: int, max_queue: int) -> None:
@@ -21,16 +21,16 @@ class RunQueue(Generic[RunT]):
 
     @property
     def running(self) -> frozenset[RunT]:
-        """Those that have a place."""
+        """The runs that have a place."""
         return frozenset(self._running)
 
     @property
     def waiting(self) -> tuple[RunT, ...]:
-        """Those in the queue, the next one first."""
+        """The runs in the queue, the next one first."""
         return tuple(self._waiting)
 
     def arrive(self, run: RunT) -> Arrival:
-        """Take a place, or one in the queue, or none."""
+        """Give the run a place, or let it wait in the queue; it is refused if both are full."""
         if len(self._running) < self._max_runs:
             self._running.add(run)
             return "runs"
@@ -40,7 +40,7 @@ class RunQueue(Generic[RunT]):
         return "refused"
 
     def leave(self, run: RunT) -> RunT | None:
-        """Give up the place, here or in the queue; returns who has a place because of that."""
+        """Remove the run. Returns the waiting run that gets its place, if there is one."""
         if run in self._waiting:
             del self._waiting[run]
             return None

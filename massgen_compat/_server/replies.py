@@ -1,4 +1,4 @@
-"""Responses of one piece: JSON, and the errors."""
+"""Responses of one piece: JSON objects, and the errors that the app's exception handlers make."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,19 +22,19 @@ def json_reply(
 
 
 def json_error(reply: ErrorReply) -> Response:
-    """An error in OpenAI's shape."""
+    """The response for an error, in OpenAI's shape."""
     return json_reply(reply.body, status=reply.status, headers=reply.headers)
 
 
 async def massgen_error(_request: Request, error: Exception) -> Response:
-    """What a request failed with before its run began."""
+    """The response for a ``MassGenError`` that was raised before a run began."""
     if not isinstance(error, MassGenError):
         raise error
     return json_error(errors.render_error(error))
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """A path that is not served, or not with this method."""
+    """The response for a path that is not served (404), or not with this method (405)."""
     method, path = request.method, request.scope["path"]
     if isinstance(error, HTTPException) and error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
@@ -43,5 +43,5 @@ async def http_error(request: Request, error: Exception) -> Response:
 
 
 async def nobody_there(_request: Request, _error: Exception) -> Response:
-    """The client left while it sent its request; the answer goes nowhere."""
+    """The response for a client that left while it sent its request; nobody will read it."""
     return Response(status_code=499)

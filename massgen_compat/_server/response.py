@@ -1,4 +1,4 @@
-"""A run as a response."""
+"""``RunResponse``: sends a run to its client, as a stream of events or as one body."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -20,16 +20,18 @@ from massgen_compat.protocol.answer import WireEvent
 
 @dataclass(frozen=True, slots=True)
 class ClientTimeouts:
-    """How long a client hears nothing, and how long it may read nothing."""
+    """Seconds of silence before a heartbeat, and of a write before the client counts as gone."""
 
     heartbeat_seconds: float
     write_seconds: float
 
 
 class RunResponse(Response):
-    """The answer of a run: its events as they happen, or the body that is its only one.
+    """The answer of a run: its events as they happen, or its only one as a body.
 
-    Whoever reads no more leaves the run, which then ends if nobody else reads it.
+    A run that no other client reads ends with this one. The run is opened in ``__call__`` and not
+    in a generator for the body: a task group that was opened in one breaks when the client leaves
+    while a write waits ("Attempted to exit a cancel scope that isn't the current task's").
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class RunResponse(Response):
         self._began = time.perf_counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take a subscription at the run, and pass on what it says."""
+        """Subscribe to the run, and send its events to the client."""
         connection = ClientConnection(
             receive,
             send,
@@ -70,7 +72,8 @@ class RunResponse(Response):
             await json_error(errors.render_error(error))(scope, receive, send)
 
     async def _refuse(self, connection: ClientConnection, failure: Failure) -> None:
-        """The same error as a moment ago, in the form in which it came."""
+        """Send the error of the same request a moment ago, in the form that the client asked
+        for."""
         if not self._admitted.stream:
             await _send(connection, json_error(failure.reply))
             return
@@ -94,7 +97,8 @@ class RunResponse(Response):
             await self._follow(connection, subscription, events)
 
     async def _start(self, connection: ClientConnection) -> None:
-        """The headers of a stream, the moment that its first event is there."""
+        """Send the headers of a stream. They wait for its first event, since an error that comes
+        before that has a status of its own."""
         headers = {
             **self._extra,
             "content-type": "text/event-stream; charset=utf-8",

@@ -1,4 +1,9 @@
-"""Which request is another one again. Pure; only digests are kept, never a key or a body."""
+"""Retries: which requests are the same one again, and how requests failed a moment ago. Pure.
+
+A request is known by an ``Identity``. ``RunIndex`` finds the run that already answers it, so that a
+retry joins that run and pays for no other. ``FailureMemory`` gives a request that has just failed
+the same error, without a run. Only digests are kept, never a key or a body.
+"""
 
 import hashlib
 import json
@@ -20,10 +25,10 @@ MAX_KEY: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells a request from others: digests of client and body, and of client and key.
+    """What identifies a request: ``request`` is a digest of its client and its body.
 
-    ``key`` is ``None`` without an ``Idempotency-Key``. ``retry``: the client says that it has sent
-    this request before.
+    ``key`` is a digest of its client and its ``Idempotency-Key``, ``None`` without one. ``retry``:
+    the client says that it has sent this request before.
     """
 
     request: bytes
@@ -38,10 +43,12 @@ def identify(
     idempotency_key: str | None = None,
     retry_count: str | None = None,
 ) -> Identity:
-    """The identity of a request; ``client`` is what stands for whoever sent it.
+    """The identity of a request.
 
-    The order of a payload's members does not count. Raises ``InvalidRequest`` for a key that is too
-    long.
+    ``client`` is what stands for the client: its API key, or its address. ``payload`` is the body;
+    the order of its members makes no difference. ``idempotency_key`` and ``retry_count`` are the
+    values of ``Idempotency-Key`` and ``x-stainless-retry-count``. Raises ``InvalidRequest`` for a
+    key that is too long.
     """
     if idempotency_key is not None and len(idempotency_key) > MAX_KEY:
         raise InvalidRequest(f"The Idempotency-Key is too long: at most {MAX_KEY} characters.")
@@ -58,21 +65,21 @@ def _digest(client: bytes, text: str) -> bytes:
 
 
 class RunIndex(Generic[RunT]):
-    """The runs that are alive, by the requests that they answer."""
+    """The runs that go on, by the requests that they answer."""
 
     def __init__(self) -> None:
         self._by_request: dict[bytes, list[RunT]] = {}
         self._by_key: dict[bytes, tuple[bytes, RunT]] = {}
 
     def add(self, identity: Identity, run: RunT) -> None:
-        """The run answers this request from now on."""
+        """Add a run: it answers this request from now on."""
         if identity.key is not None:
             self._by_key[identity.key] = identity.request, run
         else:
             self._by_request.setdefault(identity.request, []).append(run)
 
     def remove(self, identity: Identity, run: RunT) -> None:
-        """The run is over."""
+        """Remove a run that is over."""
         if identity.key is not None:
             if self._by_key.get(identity.key, (b"", None))[1] == run:
                 del self._by_key[identity.key]
@@ -86,11 +93,12 @@ class RunIndex(Generic[RunT]):
     def find(self, identity: Identity) -> list[RunT]:
         """The runs that already answer this request, oldest first.
 
-        With a key only the run of that key does; without one, only a retry finds any, since two
-        equal requests may well want two answers.
+        A request with a key finds the run of that key. One without finds runs only if it is a
+        retry, since a client that sends two equal requests may want two answers.
 
-        Raises ``InvalidRequest`` for a key that stands for another request. Its status is 400 and
-        not 409, because the SDKs retry a 409, and it would never succeed.
+        Raises ``InvalidRequest`` for a key that stands for another request. The status is 400 and
+        not 409, because the SDKs send a request again after a 409, and this one would never
+        succeed.
         """
         if identity.key is None:
             return list(self._by_request.get(identity.request, ())) if identity.retry else []
@@ -104,13 +112,15 @@ class RunIndex(Generic[RunT]):
         return [] if run is None else [run]
 
 
+# Failures
+
 CAPACITY: Final = 1000
-"""Failures that are remembered; of more, the oldest are forgotten."""
+"""How many failures are remembered. Of more, the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An error as its clients see it: as a reply, and as the last events of an answer.
+    """An error as its clients see it: as an HTTP ``reply``, and as the last ``events`` of a stream.
 
     ``code`` is OpenAI's, for the log. ``passing``: the same request may succeed a moment later.
     """
@@ -121,20 +131,21 @@ class Failure:
     passing: bool = False
 
     def to_wait(self, seconds: float) -> "Failure":
-        """The same, saying when another try can change anything."""
+        """The failure with the seconds after which another try makes sense, if it is passing."""
         if not self.passing:
             return self
         headers = {**self.reply.headers, "Retry-After": retry_after(seconds)}
         return replace(self, reply=replace(self.reply, headers=headers))
 
     def final(self) -> "Failure":
-        """The same for a request that was a retry already: another one would be too many."""
+        """The failure for a request that is a retry already: its client is told not to try
+        again."""
         headers = {**self.reply.headers, "x-should-retry": "false"}
         return replace(self, reply=replace(self.reply, headers=headers))
 
 
 def failure_of(error: MassGenError, answer: Answer) -> Failure:
-    """An error, rendered by the answer of the run that it ended."""
+    """The failure that an error is, as the answer of its run renders it."""
     reply = render_error(error)
     return Failure(
         reply=reply,
@@ -145,7 +156,7 @@ def failure_of(error: MassGenError, answer: Answer) -> Failure:
 
 
 class FailureMemory:
-    """The failures of the last ``seconds``; 0 turns it off."""
+    """The failures of the last ``seconds``, by request. With 0 nothing is remembered."""
 
     def __init__(self, seconds: float, capacity: int = CAPACITY) -> None:
         self._seconds = seconds
@@ -156,10 +167,11 @@ class FailureMemory:
         return len(self._failures)
 
     def remember(self, request: bytes, error: MassGenError, answer: Answer, now: float) -> Failure:
-        """Keep how the request failed; returns the failure, with the time to wait in it.
+        """Remember how the request failed, at the time ``now`` (seconds), and return the failure.
 
-        A provider that says when to come back is asked again then. That a server was full or
-        stopped is not the request's failure and is not kept.
+        It says how long the client is to wait: until the provider wants to be asked again, if that
+        has said when, else until the failure is forgotten. ``Overloaded`` is not remembered: it is
+        the server's state, and not a failure of the request.
         """
         failure = failure_of(error, answer)
         if isinstance(error, Overloaded) or not self._seconds:
@@ -174,7 +186,7 @@ class FailureMemory:
         return failure.to_wait(told)
 
     def recall(self, request: bytes, now: float) -> Failure | None:
-        """How the request failed a moment ago, if it did."""
+        """How the request failed a moment ago, if it did; ``now`` is in seconds."""
         remembered = self._failures.get(request)
         if remembered is None:
             return None

@@ -1,7 +1,8 @@
-"""One run of a server, apart from the connections that read it.
+"""One run of a server. It is independent of the connections that read it.
 
-It lives in the task of the request that started it, which stays until the run is over: also when
-its own client is gone and a retry, or nobody yet, reads on.
+It runs in the task of the request that started it. That task stays until the run is over, also if
+its own client has left and only the client of a retry reads, or none does for a while
+(``retry_grace_seconds``).
 """
 
 import logging
@@ -29,48 +30,21 @@ from massgen_compat.events import (
 )
 from massgen_compat.protocol.answer import Answer, AnswerSink
 
-
-class RunCounts:
-    """Counts model calls and tokens as they happen; a run that completes tells them itself.
-
-    ``tokens`` sums what providers reported; ``run_id`` is ``-`` until the run has started.
-    """
-
-    def __init__(self) -> None:
-        self.run_id = "-"
-        self.calls = 0
-        self.tokens = 0
-
-    def hear(self, event: RunEvent) -> None:
-        """Count the event."""
-        match event:
-            case RunStarted():
-                self.run_id = event.run_id
-            case TurnStarted() | SubmissionRejected():  # a rejected turn is asked again
-                self.calls += 1
-            case TurnFinished() if event.usage is not None:
-                self.tokens += event.usage.prompt_tokens + event.usage.completion_tokens
-            case RunCompleted():
-                self.calls = sum(agent.calls for agent in event.result.agents)
-            case _:
-                pass
-
-
 logger = logging.getLogger("massgen_compat")
 
 RETRY_SECONDS = 10.0
-"""What a client that is turned away is told to wait: runs take tens of seconds."""
-
+"""How long a client that is turned away is told to wait: runs take tens of seconds."""
 
 GONE = "client_gone"
 """The outcome of a run that ended because nobody read it any more."""
 
 
 class ServerRun:
-    """A run: ``live`` it once, ``join`` it as often as there are clients.
+    """A run: ``live`` is called once, ``join`` once for each client.
 
-    Its output is the events of its answer: many of a stream, one of a whole body. When the output
-    ends, ``failure`` tells whether that was all.
+    Its output has the events of its answer, many for a stream and one for a whole body. ``failure``
+    is set before the output ends if the run failed. ``outcome`` is for the log: ``completed``, the
+    failure's code, or ``GONE``. ``failed`` makes the failure of an error.
     """
 
     def __init__(
@@ -97,21 +71,21 @@ class ServerRun:
 
     @property
     def readers(self) -> int:
-        """How many clients read it."""
+        """How many clients read the run."""
         return self._output.readers
 
     @property
     def joinable(self) -> bool:
-        """Whether a client can still read it from the beginning."""
+        """Whether another client can read the run from its beginning."""
         return self._output.whole and not self._finished and not self._scope.cancel_called
 
     def join(self) -> Reader:
-        """Read the run from its beginning."""
+        """A reader at the beginning of the run. The run goes on at least as long as it reads."""
         self._scope.deadline = inf
         return self._output.reader()
 
     def leave(self, reader: Reader) -> None:
-        """A client reads no more. The run of the last one ends, at once or after the grace."""
+        """End a reader. After the last one the run ends: at once, or after the grace period."""
         self._output.leave(reader)
         if self.readers or self._finished:
             return
@@ -122,30 +96,31 @@ class ServerRun:
             self._scope.cancel()
 
     def start(self) -> None:
-        """The run has a place and may start."""
+        """Let the run start: it has a place."""
         self._has_place = True
         self._may_start.notify()
 
     def stop(self) -> None:
-        """End the run because the server ends; its clients are told."""
+        """End the run, because the server ends. Its clients get an error."""
         self._stopped = Overloaded("The server is shutting down.", retry_after=RETRY_SECONDS)
         self._stopped.spent = self._has_place
         self._scope.cancel()
 
     async def live(self) -> None:
-        """Wait for a place, then run to the end; never raises what the run failed with."""
+        """Wait for a place, then run to the end. Errors of the run are kept in ``failure``."""
         with self._scope:
             await self._wait_and_run()
 
     def finish(self) -> bool:
-        """Close the output of a run that is over; whether this was the first time."""
+        """Close the output of a run that is over. Returns whether this was the first call."""
         if self._finished:
             return False
         self._finished = True
         if self.outcome == GONE and self._stopped is not None:
             self._fail(self._stopped)
         elif self.outcome == GONE and self.readers:
-            self._fail(Overloaded("The run was cancelled."))  # with the task that it lived in
+            # The task in which the run was executed was cancelled from outside.
+            self._fail(Overloaded("The run was cancelled."))
         self._output.close()
         return True
 
@@ -161,10 +136,10 @@ class ServerRun:
             self.outcome = "completed"
         except MassGenError as error:
             self._fail(error)
-        except Exception:  # the outermost boundary: a client is told, and nothing of the fault
+        except Exception:  # the outermost boundary: clients get an error without any detail
             logger.exception("a run of %s failed", self._admitted.model)
             fault = MassGenError("The server had an error while processing your request.")
-            fault.spent = True  # as far as anybody knows: a retry could pay for it again
+            fault.spent = True  # calls may have been paid for: a retry could pay again
             self._fail(fault)
 
     async def _run(self) -> None:
@@ -176,8 +151,42 @@ class ServerRun:
         self.outcome = self.failure.code
 
 
+def full() -> Overloaded:
+    """The error for a request for which there is no place."""
+    return Overloaded(
+        "The server is busy with other requests. Please try again shortly.",
+        retry_after=RETRY_SECONDS,
+    )
+
+
+class RunCounts:
+    """Counts model calls and tokens while a run goes on, for the log.
+
+    ``tokens`` is the sum of what providers reported. ``run_id`` is ``-`` until the run has started.
+    """
+
+    def __init__(self) -> None:
+        self.run_id = "-"
+        self.calls = 0
+        self.tokens = 0
+
+    def hear(self, event: RunEvent) -> None:
+        """Count an event. The last one of a run that completes has the exact number of calls."""
+        match event:
+            case RunStarted():
+                self.run_id = event.run_id
+            case TurnStarted() | SubmissionRejected():  # a rejected turn is asked again
+                self.calls += 1
+            case TurnFinished() if event.usage is not None:
+                self.tokens += event.usage.prompt_tokens + event.usage.completion_tokens
+            case RunCompleted():
+                self.calls = sum(agent.calls for agent in event.result.agents)
+            case _:
+                pass
+
+
 class _Counted:
-    """Counts what a run tells, and tells it on."""
+    """A sink that counts the events of a run and passes them on."""
 
     def __init__(self, counts: RunCounts, events: Sink[RunEvent]) -> None:
         self.widen = events.widen
@@ -185,14 +194,6 @@ class _Counted:
         self._send = events.send
 
     async def send(self, event: RunEvent, /) -> None:
-        if not isinstance(event, MessageText):  # hundreds, and nothing to count
+        if not isinstance(event, MessageText):  # there are hundreds, with nothing to count
             self._hear(event)
         await self._send(event)
-
-
-def full() -> Overloaded:
-    """The error for a request that finds no place."""
-    return Overloaded(
-        "The server is busy with other requests. Please try again shortly.",
-        retry_after=RETRY_SECONDS,
-    )

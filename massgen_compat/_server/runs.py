@@ -1,4 +1,4 @@
-"""All runs of a server: who may start one, who joins one, and how they end when it stops."""
+"""All runs of a server: which requests start a run or join one, and how runs end at a shutdown."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ logger = logging.getLogger("massgen_compat")
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A client's place at a run; ``reader`` gives what the run says."""
+    """A client's reading of a run: ``reader`` gives the events of its answer."""
 
     run: ServerRun
     reader: Reader
@@ -32,7 +32,7 @@ class Subscription:
 class Runs:
     """The runs of one server.
 
-    ``drain`` takes no more of them, ``end`` ends those that are left. Both are called on the
+    ``drain`` refuses new ones, ``end`` ends those that are left. Both have to be called on the
     thread of the event loop.
     """
 
@@ -46,22 +46,22 @@ class Runs:
 
     @property
     def running(self) -> frozenset[ServerRun]:
-        """The runs that go on."""
+        """The runs that have a place."""
         return self._queue.running
 
     @property
     def waiting(self) -> tuple[ServerRun, ...]:
-        """Those that wait for a place, the next one first."""
+        """The runs that wait for a place, the next one first."""
         return self._queue.waiting
 
     def drain(self) -> None:
-        """Take no new runs, and turn those away that wait for a place: nothing of them is lost."""
+        """Refuse new runs, and those that wait for a place, for which nothing was paid yet."""
         self.draining = True
         for run in self.waiting:
             run.stop()
 
     def end(self) -> None:
-        """End the runs that go on; their clients are told."""
+        """End the runs that go on. Their clients get an error."""
         for run in self.running:
             run.stop()
 
@@ -73,13 +73,13 @@ class Runs:
     async def subscription(
         self, admitted: Admitted, identity: Identity, request_id: str
     ) -> AsyncGenerator[Subscription]:
-        """A subscription at the run that answers the request: one that is alive, or a new one.
+        """A subscription to the run that answers the request: one that goes on, or a new one.
 
-        The block is left when the client has read everything, or is gone. A new run lives in the
-        task of this request, so leaving may take until the last client of the run has left.
+        The caller leaves the context when the client has read everything, or is gone. A new run is
+        executed in the task of this request, so leaving waits until no client reads the run.
 
-        Raises ``Overloaded`` before anything else, and ``InvalidRequest`` for an idempotency key
-        that stands for another request.
+        On entering it raises ``Overloaded`` if there is no place, and ``InvalidRequest`` for an
+        idempotency key that stands for another request.
         """
         run = self._alive(identity)
         if run is not None:
@@ -101,10 +101,10 @@ class Runs:
                 finally:
                     run.leave(reader)
         finally:
-            self._over(life)  # a task that is cancelled before its first step cleans nothing up
+            self._over(life)  # ``_live`` does not, if it is cancelled before its first step
 
     def _alive(self, identity: Identity) -> ServerRun | None:
-        """The run to join: rather one that nobody reads any more, then the oldest."""
+        """The run to join: the one with the fewest readers, of several the oldest."""
         if not self._settings.join_retries:
             return None
         runs = [run for run in self._index.find(identity) if run.joinable]
@@ -135,7 +135,7 @@ class Runs:
             self._over(life)
 
     def _over(self, life: "_Life") -> None:
-        """Give the run's place to the next one, once, and leave a line in the log."""
+        """Give the run's place to the next one, and log the run. Further calls do nothing."""
         run = life.run
         if not run.finish():
             return
@@ -160,7 +160,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class _Life:
-    """A run with what only its end needs to know."""
+    """A run, and what its line in the log needs."""
 
     run: ServerRun
     identity: Identity

@@ -1,26 +1,26 @@
-"""The settings of ``serving``, with defaults that are safe, and why they are what they are."""
+"""The settings of a server's runs, with defaults that are safe, and the reasons for them."""
 
 import math
 from dataclasses import dataclass, fields
 from typing import Final
 
 MAX_RUNS: Final = 100
-"""Runs at once. Each asks every agent of its team at the same time, so this is what bounds money,
-the providers' rate limits and connections: three agents make 300 calls."""
+"""Runs at once. Each of them asks every agent of its team at the same time: a team of three makes
+300 model calls. So this bounds the money, the rate limits and the connections that are used."""
 
 MAX_QUEUE: Final = 100
-"""Requests that wait for a place. Clients see nothing while they wait, so a long queue only makes
-them give up and come again; as many as run is one run's length of waiting."""
+"""Requests that wait for a place. Clients see nothing while they wait, and in a long queue they
+give up and come again. With as many as there are places, the last one waits for about one run."""
 
 QUEUE_SECONDS: Final = 100.0
-"""How long a request waits for a place. Some clients give up after 120 s without a header."""
+"""Seconds that a request waits for a place. Some clients give up after 120 without a header."""
 
 FAILURE_MEMORY_SECONDS: Final = 10.0
-"""How long a failed request is answered with its error. Clients post one up to nine times, most of
-them within so long."""
+"""Seconds for which a failed request is answered with the same error. Clients send a failed request
+up to nine times, and most of these come within this time."""
 
 WRITE_SECONDS: Final = 60.0
-"""How long a client may read nothing while there is something to read, before it counts as gone."""
+"""Seconds for which a client may read nothing of a write before it counts as gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,8 @@
-"""How long model calls may make a run wait, and the one clock of a run, for that and the rest."""
+"""The clock of a run: it ends model calls that take too long, and calls functions at later times.
+
+A run has one clock, and not a timer for each call or piece: a stream has thousands of pieces, and
+each of them would move the end of its call's timeout.
+"""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -14,11 +18,12 @@ from massgen_compat.errors import UpstreamTimeout
 
 
 class CallTimer:
-    """What is left of the timer with one model call.
+    """The time that one model call has taken, against the team's ``timeouts``.
 
-    ``heard`` and ``waits`` only note the time, because a stream has thousands of pieces; the clock
-    looks at it when a timeout may be over. What the listener does between the two is not the
-    provider's silence.
+    Call ``heard`` when a piece comes and ``waits`` when it was dealt with. The time between the two
+    is not the provider's, and does not count. Both only note the time, because they are called for
+    every piece; the clock looks at ``nearest`` when a timeout may be over. ``call`` is the cancel
+    scope of the call.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
@@ -29,17 +34,17 @@ class CallTimer:
         self.call = anyio.CancelScope()
 
     def heard(self) -> None:
-        """A piece came."""
+        """Note that a piece came."""
         if self._since is not None:
             self._waited += monotonic() - self._since
         self._since, self._began = None, True
 
     def waits(self) -> None:
-        """The piece was dealt with; the next one is waited for."""
+        """Note that the piece was dealt with, and that the next one is waited for."""
         self._since = monotonic()
 
     def nearest(self) -> tuple[float, str]:
-        """The seconds left of the timeout that comes next, and what to say when it is over."""
+        """Return the seconds left of the timeout that is over next, and its error message."""
         given = self._timeouts
         silent = 0.0 if self._since is None else monotonic() - self._since
         turn = given.turn_seconds - self._waited - silent
@@ -53,11 +58,10 @@ class CallTimer:
 
 
 class Clock:
-    """Knows what of a run is due when.
+    """Ends calls whose timeout is over, and calls functions when their time has come.
 
-    It ends the calls that are silent, or last, for too long, and does what was put off. It never
-    sleeps longer than the shortest of the team's ``timeouts``, so it sees in time a call that
-    begins meanwhile.
+    It never sleeps longer than the shortest of the team's ``timeouts``. So it does not have to be
+    woken for a call that begins while it sleeps: no timeout of that call can be over before.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
@@ -71,18 +75,23 @@ class Clock:
 
     @contextmanager
     def kept(self, tasks: TaskGroup) -> Generator[None]:
-        """Watch for as long as the context is open, where it has to in a task of ``tasks``."""
+        """Run the clock while the context is open; on trio it needs a task of ``tasks`` for it."""
         self._alarm = LoopTimer(self._look, tasks)
         try:
             yield
         finally:
             self._alarm.stop()
             self._alarm = None
-            self._later.clear()  # else it would hold whom it calls, who holds it
+            # The functions refer to the driver, which refers to this clock: without the circle a
+            # run is freed at once, and not only by the garbage collector.
+            self._later.clear()
 
     @contextmanager
     def over(self, timeouts: Timeouts) -> Generator[CallTimer]:
-        """Watch a call, which is inside; raises ``UpstreamTimeout`` where it took too long."""
+        """Watch the model call that is made inside the context, and end it when it takes too long.
+
+        Raises ``UpstreamTimeout`` then. A cancellation from outside passes through.
+        """
         timer = CallTimer(timeouts)
         self._calls.add(timer)
         try:
@@ -95,16 +104,18 @@ class Clock:
             raise UpstreamTimeout(why)
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
-        """Do something after so many seconds."""
+        """Call ``act`` after this time, if the clock still runs."""
         heappush(self._later, (anyio.current_time() + seconds, self._count, act))
         self._count += 1
         if self._alarm is not None and seconds < self._shortest:
             self._alarm.sooner()
 
     def _look(self) -> float:
-        """Do what is due; the seconds to the next time."""
+        """Do what is due; return the seconds until something may be due again."""
         sleep = self._shortest
-        for timer in self._calls:  # each piece moves the end of its call
+        # All calls are looked at each time, since each piece moves the end of a timeout: a heap
+        # would have to be changed for every piece.
+        for timer in self._calls:
             left, _ = timer.nearest()
             if left > 0:
                 sleep = min(sleep, left)

@@ -1,4 +1,4 @@
-"""What a run cost and how it ended: counts calls and tokens, builds the result. No I/O."""
+"""Adds up the calls, tokens and cost of a run, and builds its result or its error. No I/O."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,12 +29,17 @@ TELLING: tuple[type[MassGenError], ...] = (
     UpstreamUnreachable,
     UpstreamRateLimited,
 )
-"""What a failed run reports, first match first: what somebody has to mend before what passes by
-itself. So a run reports 429 only if every agent met one."""
+"""The order in which a failed run looks for the error to report: the first kind that an agent met.
+
+Errors that somebody has to mend come before those that pass by themselves, because the second kind
+invites a retry. So a run reports 429 only if every agent met one."""
 
 
 class Ledger:
-    """Counts the calls of one run. ``costs``, by agent, tell what a call costs, where known."""
+    """Counts the calls of one run and what they used.
+
+    ``costs``: by agent id, the price of a call in US dollars by its usage; ``None``: not known.
+    """
 
     def __init__(self, team: Team, costs: Mapping[str, Cost | None]) -> None:
         self._team = team
@@ -45,28 +50,28 @@ class Ledger:
 
     @property
     def asked(self) -> bool:
-        """Whether a model call was made."""
+        """Whether any model call was started."""
         return any(self._calls.values())
 
     @property
     def spent(self) -> bool:
-        """Whether a model wrote anything, or came to its end, and so was paid for."""
+        """Whether some model wrote anything or ended its reply, so that it has to be paid for."""
         return self._heard or any(self._usages.values())
 
     def called(self, agent: str) -> None:
-        """A call was started."""
+        """Count a call of the agent that was started."""
         self._calls[agent] += 1
 
     def heard(self) -> None:
-        """A piece of a reply came."""
+        """Note that a piece of a reply came."""
         self._heard = True
 
     def finished(self, agent: str, reply: Reply) -> None:
-        """A call came to its end, with or without a usage report."""
+        """Count the usage of a call that ended; its provider may have reported none."""
         self._usages[agent].append(reply.usage)
 
     def agents(self) -> tuple[AgentUsage, ...]:
-        """What each agent spent."""
+        """Return what each agent spent, in the order of the config."""
         rows: list[AgentUsage] = []
         for agent in self._team.agents:
             reported = [usage for usage in self._usages[agent.id] if usage is not None]
@@ -87,14 +92,17 @@ class Ledger:
         return sum(map(cost, reported)) if cost and reported else None
 
     def cost(self) -> float | None:
-        """The price of ``total``, or ``None`` where that or a price is unknown."""
+        """Return the cost of ``total`` in US dollars; ``None`` if that or a price is unknown."""
         reporting = [row for row in self.agents() if row.usage is not None]
         costs = [row.cost_usd for row in reporting if row.cost_usd is not None]
         known = self.total() is not None and len(costs) == len(reporting)
         return sum(costs) if known else None
 
     def total(self) -> Usage | None:
-        """The run's total, or ``None`` where a finished call reported nothing."""
+        """Return the sum of all usage reports; ``None`` if a finished call reported none.
+
+        A sum with a part missing would look like the whole.
+        """
         usages = [usage for reports in self._usages.values() for usage in reports]
         reported = [usage for usage in usages if usage is not None]
         return _sum(reported) if len(reported) == len(usages) else None
@@ -107,9 +115,10 @@ class Ledger:
         messages: tuple[FinalMessage, ...],
         replies: Sequence[Reply],
     ) -> RunResult:
-        """The result of a run that ended in ``state`` with those messages.
+        """Return the result of a run that ended in ``state`` with these messages.
 
-        ``replies`` are what the messages were made of, if a presenter wrote them.
+        ``replies`` are the presenter's replies that the messages were made of; none if the message
+        is an answer.
         """
         return self.sum_up(
             run_id=run_id,
@@ -138,7 +147,10 @@ class Ledger:
         votes: tuple[Vote, ...],
         limited_by: str | None,
     ) -> RunResult:
-        """The result of a run that ended like that, with what it cost."""
+        """Return the result with these parts, and with what the run spent.
+
+        ``visible_usage`` of the result is the usage of ``replies``: of what the client reads.
+        """
         visible = [reply.usage for reply in replies]
         reported = [usage for usage in visible if usage is not None]
         return RunResult(
@@ -158,7 +170,10 @@ class Ledger:
 
 
 def most_telling(failures: Sequence[MassGenError], limited_by: str | None) -> MassGenError:
-    """The error of a run that has nothing to answer with."""
+    """Return the error to report for a run that has nothing to answer with.
+
+    ``failures`` are the errors of its agents, ``limited_by`` the limit that ended it, if one did.
+    """
     causes = list(failures)
     if limited_by in {"max_tokens", "max_cost"}:
         causes.append(LimitExceeded(limited_by))

@@ -1,17 +1,19 @@
-"""What a run has used of its ``max_tokens`` and ``max_cost``, while it goes on. Pure.
+"""Holds a run to its ``max_tokens`` and ``max_cost`` while it goes on. Pure.
 
-A call that ended counts as its provider reports it. Any other call counts as estimated, never as
-nothing: one that goes on, one that was cut off, one whose provider reports no usage. An estimate is
-a token for every three bytes, more than most text has, plus a flat number for every image, audio or
-file; how far an agent's last prompt was from its estimate corrects the next one. Only a call that
-the provider refused before its first token counts as nothing.
+A call that has ended counts with the usage that its provider reports. Every other call counts with
+an estimate, never as nothing: a call that goes on, one that was cut off, and one whose provider
+reports no usage. Only a call that the provider refused before its first token counts as nothing.
 
-What is guaranteed: calls start only while what is counted, with the estimated prompts of all calls
-that would start, is below the limit; and a call that goes on counts with its estimated prompt and
-with all that it was heard to write. So when the limit is passed, each call that goes on can exceed
-it by what it has written unheard (at most one turn's output) and by what its prompt is longer than
-estimated, and nothing else can. All of them are cut off at that moment. Neither the reasoning that
-a provider hides nor the fees of its own tools can be heard.
+The estimate is a token for every three bytes, which is more than most text has, and a flat number
+for every image, audio or file. The next prompt of an agent is estimated better than its first one:
+the estimate is multiplied by what the last report was in relation to its estimate.
+
+The guarantee: calls start only while the sum is below the limit, with the estimated prompts of all
+calls that would start. A call that goes on counts with its estimated prompt and all that was heard
+of its reply. When the limit is passed, all calls are cut off. So each call that went on can exceed
+the limit by what it wrote unheard (at most the output of one turn) and by the error of its prompt's
+estimate; nothing else can. What is never heard: reasoning that a provider hides, and the fees of
+the tools that a provider runs. ``docs/limits.md`` says this to users.
 """
 
 import json
@@ -40,15 +42,15 @@ from massgen_compat.errors import (
 )
 
 Cost: TypeAlias = Callable[[Usage], float]
-"""What a call with that usage costs, in US dollars."""
+"""A function that tells what a call with this usage costs, in US dollars."""
 
 Limit: TypeAlias = Literal["max_tokens", "max_cost"]
 
 BYTES_PER_TOKEN: Final = 3
 MESSAGE_TOKENS: Final = 8
-"""What a message or a tool has beside its text."""
+"""The tokens that a message or a tool has beside its text."""
 PART_TOKENS: Final = 1500
-"""An image, audio or file. What it is for a model, only its provider knows."""
+"""The tokens of an image, an audio or a file. Only its provider knows the true number."""
 
 _REFUSED: Final = (
     ContextLengthExceeded,
@@ -60,9 +62,11 @@ _REFUSED: Final = (
 
 @dataclass(slots=True, eq=False)
 class MeteredCall:
-    """A model call as far as it is known: the estimate of its prompt, and the bytes that it wrote.
+    """A model call as far as it is known.
 
-    ``price`` is what its prompt costs, and what a token costs that it writes.
+    ``guess`` is the plain estimate of its prompt in tokens, ``prompt`` the estimate corrected by
+    the agent's last report. ``price``: what the prompt costs, and what a token of its output costs,
+    in US dollars. ``written``: the bytes that it was heard to write.
     """
 
     agent: str
@@ -73,14 +77,15 @@ class MeteredCall:
 
     @property
     def completion(self) -> int:
-        """The tokens that it was heard to write."""
+        """The estimated tokens of what it was heard to write."""
         return _tokens(self.written)
 
 
 class Meter:
-    """Counts the tokens and the cost of one run, if it is ``on``: where one of them has a limit.
+    """Counts the tokens and the cost of one run, if there is a limit of either (``on``).
 
-    ``costs`` are by agent. Raises ``ValueError`` for a limit of cost where a price is unknown.
+    ``costs``: by agent id, as for the ``Ledger``. Raises ``ValueError`` if ``limits`` has a
+    ``max_cost`` and the price of an agent's model is unknown.
     """
 
     def __init__(self, limits: Limits, costs: Mapping[str, Cost | None]) -> None:
@@ -97,15 +102,17 @@ class Meter:
         self._scales: dict[str, float] = {}
 
     def prompt(self, request: TurnRequest, *more: str) -> int:
-        """How many tokens the prompt of a request will be; ``more`` is text that it will have."""
+        """Estimate the tokens of a request's prompt; ``more`` is text that will be added to it."""
         if not self.on:
             return 0
         return self._scaled(request.agent, _guess(request) + sum(_tokens(_size(t)) for t in more))
 
     def refused(self, planned: Mapping[str, Sequence[int]]) -> Limit | None:
-        """The limit that leaves no room for calls with these prompts, by agent, to say anything.
+        """Return the limit that leaves no room for these calls; ``None`` if they may start.
 
-        Without calls it is the limit that was passed.
+        ``planned``: by agent id, the estimated prompts of its calls in tokens. A call needs room
+        for its prompt and at least one token of output. Without any call the result is the limit
+        that was passed already, if one was.
         """
         if not any(planned.values()):
             return self.passed
@@ -120,7 +127,7 @@ class Meter:
 
     @property
     def passed(self) -> Limit | None:
-        """The limit that was passed."""
+        """The limit that what was counted so far has passed, if any."""
         if not self.on:
             return None
         tokens, cost = self._now()
@@ -130,16 +137,19 @@ class Meter:
 
     @property
     def open(self) -> bool:
-        """Whether a call goes on."""
+        """Whether any call goes on."""
         return bool(self._open)
 
     def reserve(self, planned: Mapping[str, Sequence[int]]) -> None:
-        """These calls will be made, in place of what was reserved for the same agents before."""
+        """Count these prompts until their calls start, so that nothing else takes their room.
+
+        It replaces what was reserved for the same agents before.
+        """
         for agent, prompts in planned.items():
             self._reserved[agent] = list(prompts)
 
     def start(self, request: TurnRequest) -> MeteredCall:
-        """A call is made: its prompt counts."""
+        """Count the prompt of a call that starts now, in place of one that was reserved."""
         if not self.on:
             return MeteredCall(request.agent, 0, 0, (0.0, 0.0))
         guess = _guess(request)
@@ -151,16 +161,17 @@ class Meter:
         return call
 
     def hear(self, call: MeteredCall, pieces: Iterable[TurnPiece]) -> None:
-        """The call says something."""
+        """Count what the call has written in these pieces."""
         if self.on:
             call.written += sum(map(_said, pieces))
 
     def finish(self, call: MeteredCall, reply: Reply) -> None:
-        """The call came to its end, with or without a usage report."""
+        """Count a call that ended: as its provider reports, or else as estimated."""
         if not self.on:
             return
         usage = reply.usage
         if usage is None:
+            # What was heard can be less than the reply, e.g. where the reply came in one piece.
             call.written = max(call.written, _written(reply))
             usage = Usage(prompt_tokens=call.prompt, completion_tokens=call.completion)
         elif call.guess and usage.prompt_tokens:
@@ -168,7 +179,7 @@ class Meter:
         self._close(call, usage)
 
     def fail(self, call: MeteredCall, error: MassGenError) -> None:
-        """The call failed. What was refused before the first token costs nothing."""
+        """Count a call that failed: as estimated, or as nothing if it was refused at once."""
         if call not in self._open:
             return
         nothing = isinstance(error, _REFUSED) and not call.written
@@ -176,7 +187,7 @@ class Meter:
         self._close(call, Usage(prompt_tokens=prompt, completion_tokens=call.completion))
 
     def cut(self, call: MeteredCall) -> None:
-        """The call was cut off, if it was still going on."""
+        """Count a call that was cut off, as estimated; a call that has ended stays as it is."""
         if call in self._open:
             self._close(call, Usage(prompt_tokens=call.prompt, completion_tokens=call.completion))
 
@@ -187,7 +198,7 @@ class Meter:
             self._cost += self._costs[call.agent](usage)
 
     def _now(self) -> tuple[int, float]:
-        """Tokens and cost: of what has ended, what goes on and what is about to start."""
+        """Add up tokens and cost of the calls that have ended, that go on and that will start."""
         tokens, cost = self._tokens, self._cost
         for call in self._open:
             tokens += call.prompt + call.completion
@@ -203,6 +214,8 @@ class Meter:
     def _priced(self, agent: str, prompt: int) -> tuple[float, float]:
         if self._max_cost is None:
             return 0.0, 0.0
+        # A cost function takes the usage of a whole call, so the price of a token of output is what
+        # a reply of 1000 tokens adds, by token.
         cost = self._costs[agent]
         read = cost(Usage(prompt_tokens=prompt, completion_tokens=0))
         both = cost(Usage(prompt_tokens=prompt, completion_tokens=1000))
@@ -210,7 +223,7 @@ class Meter:
 
 
 def stated_cost(agent: Agent, settings: TeamSettings) -> Cost | None:
-    """What the team's settings say that the agent's calls cost."""
+    """Return the price of the agent's calls that the team's settings state, if they do."""
     price = settings.prices.get(agent.model)
     return None if price is None else price.of
 

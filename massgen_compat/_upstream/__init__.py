@@ -1,1 +1,1 @@
-"""Model providers: the wire of the turns, pure, and the OpenAI SDK that carries it."""
+"""Calls of the agents' models: each wire, read and written, and the OpenAI SDK that carries it."""

@@ -1,7 +1,7 @@
-"""Backend types: where each provider lives, which variable holds its key. Pure.
+"""Backend types: the URL of each provider, and the environment variable that has its key. Pure.
 
-Sources: MassGen 0.1.97 (``docs/massgen.md`` §5) for types, URLs and variables; the configs that it
-ships for the URL of ``zai``. Nothing here reads the process's environment: it is an argument.
+Types, URLs and variables are those of MassGen 0.1.97; the URL of ``zai`` is from the configs that
+it ships. Nothing here reads the process's environment, which is an argument.
 """
 
 import ipaddress
@@ -23,10 +23,10 @@ AZURE_API_VERSION: Final = "2025-04-01-preview"
 class BackendType:
     """A row of the table.
 
-    ``keys`` and ``urls`` are the names of environment variables, first one set wins. ``open``
-    marks servers that need no key. ``hosted_tools`` are the provider's own tools that its wire
-    here can ask for. ``custom_tools``: whether it takes tools of free text. ``cache_key``: whether
-    it can take a ``prompt_cache_key``.
+    ``keys`` and ``urls`` are the names of environment variables; the first one that is set counts.
+    ``open`` marks servers that need no key. ``hosted_tools`` are the tools that the provider runs
+    itself and that can be asked for here. ``custom_tools``: whether it takes tools of free text.
+    ``cache_key``: whether it may get a ``prompt_cache_key``.
     """
 
     type: str
@@ -114,12 +114,12 @@ HOST_KEYS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("mistral.ai", ("MISTRAL_API_KEY",)),
     ("openai.azure.com", ("AZURE_OPENAI_API_KEY",)),
 )
-"""Domains and their key variables, for ``chatcompletion``: the host is all that it says."""
+"""Domains and their key variables. The type ``chatcompletion`` names no provider; its host does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where and how a model is reached; equal endpoints share their connections."""
+    """How a model is reached. Agents with equal endpoints share their connections."""
 
     api: Api
     base_url: str
@@ -129,7 +129,7 @@ class Endpoint:
 
 
 def resolve(backend: Backend, env: Mapping[str, str]) -> Endpoint:
-    """The endpoint of a backend.
+    """The endpoint of a backend. ``env`` has the keys, by the names of environment variables.
 
     On Azure, Responses needs an API version that has them: MassGen's default
     ``2024-12-01-preview`` is older than Responses, so the default here is ``2025-04-01-preview``;
@@ -176,9 +176,9 @@ def takes_custom_tools(agent: Agent) -> bool:
 def takes_cache_key(agent: Agent, url: str) -> bool:
     """Whether the agent's requests, which go to ``url``, carry a ``prompt_cache_key``.
 
-    Unless its ``prompt_cache_key`` says so they do at OpenAI only. Azure documents the parameter,
-    and some of its deployments answer 400 to it (vectorize-io/hindsight#3518,
-    openclaw/openclaw#102907); what else stands behind a URL nobody knows.
+    The agent's own ``prompt_cache_key`` decides. Where it says nothing, only OpenAI gets the key:
+    Azure documents the parameter, but some of its deployments answer 400 to it
+    (vectorize-io/hindsight#3518, openclaw/openclaw#102907), and other servers are unknown.
     """
     row = BACKENDS.get(agent.backend.type)
     if row is None or not row.cache_key or agent.prompt_cache_key is False:
@@ -218,9 +218,9 @@ def _base_url(backend: Backend, row: BackendType, env: Mapping[str, str]) -> str
 
 
 def _key(backend: Backend, row: BackendType, url: str, env: Mapping[str, str]) -> str:
-    """The configured key, or that of the type, or that which the host asks for.
+    """The key in the config, or that of the backend type, or that of the URL's host.
 
-    A key is never guessed for an unknown host: that would hand it to a stranger.
+    For an unknown host no key is guessed: that would give it to a stranger.
     """
     variables = row.keys or _variables_of(_host(url))
     found = _stated(backend.api_key) or _first(variables, env)
@@ -251,7 +251,7 @@ def is_private(host: str) -> bool:
 
 
 def _azure_resource(url: str) -> str:
-    """The resource without the part of the path that the SDK adds by itself."""
+    """The URL of the resource, without the part of the path that the SDK adds by itself."""
     path = _path(url)
     return url[: len(url) - len(path)] if path.startswith("/openai") else url
 
@@ -272,5 +272,5 @@ def _first(names: Iterable[str], env: Mapping[str, str]) -> str | None:
 
 
 def _stated(value: str | None) -> str | None:
-    """The value without the blanks that files and shells leave around it; blank is absent."""
+    """The value without the blanks that files and shells leave around it; ``None`` if empty."""
     return (value or "").strip() or None

@@ -1,4 +1,4 @@
-"""Chat Completions: a turn as its request body, and its chunks as events of a turn. Pure."""
+"""Chat Completions: a turn is written as a request body, and its chunks are read. Pure."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -23,7 +23,7 @@ from massgen_compat.errors import UpstreamMalformed
 
 
 def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
-    """The JSON body of one turn."""
+    """The JSON body of one turn. Agent params win over those of the request (``parameters``)."""
     sent = chat_params(request.params, agent.params)
     sent |= {
         "model": agent.model,
@@ -54,7 +54,8 @@ def _choice(choice: ToolChoice, tools: Sequence[Tool]) -> str | dict[str, Any]:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    """``strict`` only where it is true: false is the default, and unknown to many providers."""
+    """``strict`` is sent only where it is true: many providers do not know it, and false is the
+    default."""
     if tool.input_format is not None:
         made = {"name": tool.name, "description": tool.description}
         return {"type": "custom", "custom": {**made, "format": _format(tool.input_format)}}
@@ -69,7 +70,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _format(given: Json) -> Json:
-    """Chat Completions nests a grammar once more than Responses."""
+    """The format of a custom tool. Chat Completions nests a grammar one level deeper."""
     if given.get("type") != "grammar":
         return given
     return {"type": "grammar", "grammar": {k: v for k, v in given.items() if k != "type"}}
@@ -85,11 +86,11 @@ _FINISH_REASONS: Final[dict[str, FinishReason]] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
-"""OpenAI's, its legacy one and those that other providers let through; ``stop`` for the rest."""
+"""The reasons of OpenAI, its legacy one, and those of other providers. Any other means ``stop``."""
 
 
 class ChatReplyParser:
-    """Reads the chunks of one completion, or a whole one of a server that does not stream."""
+    """Reads the chunks of one completion, or the whole one of a server that does not stream."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -103,19 +104,20 @@ class ChatReplyParser:
 
     @property
     def complete(self) -> bool:
-        """Whether a finish reason came: what may follow is the usage."""
+        """Whether a finish reason has come. Only the usage may still follow."""
         return self._finish is not None
 
     @property
     def done(self) -> bool:
-        """Whether nothing can follow. The end of a stream is ``[DONE]``, or its end."""
+        """Whether nothing can follow. A stream shows that by ``[DONE]`` or its end, not here."""
         return self._whole
 
     def feed(self, event: Json) -> list[TurnPiece]:
-        """The pieces of one chunk. Raises ``UpstreamError`` or ``ContextLengthExceeded``.
+        """The pieces of one chunk.
 
-        Most chunks hold one word: what a chunk lacks costs a lookup, and no call.
+        Raises ``UpstreamError`` or ``ContextLengthExceeded`` for what the provider reports.
         """
+        # Most chunks have one word. So a field that a chunk lacks costs a lookup here, and no call.
         if event.get("error"):
             raise failure(event.get("error"))
         if (model := event.get("model")) and model != self._model:
@@ -185,8 +187,8 @@ class ChatReplyParser:
         self._finish = reason or self._finish or ("stop" if whole else None)
 
     def _note(self, detail: dict[str, Any]) -> None:
-        """OpenRouter's reasoning details are sent back with the message (recorded); they come in
-        fragments with a number."""
+        """Collect OpenRouter's reasoning details, which have to be sent back with the message
+        (recorded). They come in fragments, each with the number of its detail."""
         number = detail.get("index")
         known = next((d for d in self._details if d.get("index") == number), None)
         if number is None or known is None or known.get("type") != detail.get("type"):
@@ -214,5 +216,5 @@ class ChatReplyParser:
 
 
 def _content(value: object) -> str:
-    """The text parts of a list of parts (Mistral)."""
+    """The text in a list of parts, which Mistral sends in the place of a string."""
     return "".join(string(mapping(part).get("text")) for part in sequence(value))

@@ -1,6 +1,6 @@
-"""Messages as Chat Completions has them. Pure.
+"""Messages on the wire of Chat Completions: they are written, and tool calls are read. Pure.
 
-Contents of text alone are one string: many servers beside OpenAI's accept nothing else.
+A content of text alone is written as one string, because many servers accept nothing else.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,12 +27,15 @@ from massgen_compat.errors import UpstreamMalformed
 _OF_REPLIES: Final = frozenset(
     {"annotations", "audio", "function_call", "reasoning", "reasoning_content"}
 )
-"""Fields of a reply that are not sent back: DeepSeek refuses ``reasoning_content`` (its docs)."""
+"""Fields of a reply that are not sent back. DeepSeek refuses ``reasoning_content`` (its docs)."""
 
 
 def chat_messages(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
-    """The conversation. A result is text on this wire; what else it holds follows the results of
-    its message as the user's."""
+    """The conversation as the value of ``messages``.
+
+    On this wire the result of a tool is text. Its other parts, such as images, follow in a message
+    of the user, after the results that answer the same message.
+    """
     shown: list[Part] = []
     for message in messages:
         if message.role != "tool" and shown:
@@ -54,7 +57,7 @@ _SHOWN_BELOW: Final = "[From the result of the tool call {call}:]"
 
 
 def chat_message(message: Message) -> dict[str, Any]:
-    """One message; a reply of the same provider is replayed as it was."""
+    """One message. A reply of the same provider is sent back as it came."""
     if message.items:
         return replayed(message.items[0])
     sent: dict[str, Any] = {"role": message.role, "content": _content(message)}
@@ -77,7 +80,10 @@ def wire_call(call: ToolCall) -> dict[str, Any]:
 
 
 def replayed(item: Json) -> dict[str, Any]:
-    """The provider's message, without what stands in replies only. ``content`` may be null."""
+    """A provider's message as it is sent back: without nulls, and fields that only replies have.
+
+    ``content`` stays also where it is null.
+    """
     return {
         name: value
         for name, value in item.items()
@@ -118,7 +124,8 @@ def _part(part: Part) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Call:
-    """``given`` is the id as the provider sent it, ``id`` the one that the call goes by."""
+    """A call while it is written. ``given`` is its id as the provider sent it, ``id`` the one that
+    is used; ``extra`` has the fields that a provider adds."""
 
     index: int
     given: str = ""
@@ -135,14 +142,14 @@ class _Call:
 
 
 class CallAssembly:
-    """The calls of one message, in the order in which they began."""
+    """Puts the tool calls of one message together, in the order in which they began."""
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._by_number: dict[int, _Call] = {}
 
     def feed(self, fragment: Json) -> Iterator[CallPiece]:
-        """The next fragment. A call is told of as soon as it has a name."""
+        """Add a fragment. Its pieces are given as soon as the call has a name."""
         custom = mapping(fragment.get("custom"))
         called = custom or mapping(fragment.get("function"))
         given, name = string(fragment.get("id")), string(called.get("name"))
@@ -170,8 +177,8 @@ class CallAssembly:
         return tuple(call.made() for call in self._calls)
 
     def wire(self) -> list[dict[str, Any]]:
-        """The calls to be sent back, with what a provider adds (Gemini refuses calls without its
-        ``extra_content``)."""
+        """The calls as they are sent back, with the fields that the provider has added: Gemini
+        refuses calls without its ``extra_content``."""
         return [{**wire_call(call.made()), **call.extra} for call in self._calls]
 
     def _call(self, number: int | None, given: str, name: str) -> _Call:
@@ -196,5 +203,5 @@ class CallAssembly:
 
 
 def _text(arguments: object) -> str:
-    """Arguments are JSON text; some servers send the object itself."""
+    """The arguments as JSON text; some servers send the object itself."""
     return to_json(arguments).decode() if isinstance(arguments, dict) else string(arguments)

@@ -1,9 +1,9 @@
-"""The OpenAI SDK as a ``ModelClient``: one call of one agent's model, and the shared connections.
+"""The OpenAI SDK as a ``ModelClient``: the client of one agent's model.
 
-The SDK does what it does well (credentials, URLs, retries, timeouts, Azure); the stream is taken
-from it as bytes and read here, because its typed chunks cost 65 µs each (``speed.md`` §2). Nothing
-of the SDK's or of its HTTP library leaves this package: both ``httpx`` and ``httpx2`` are in use by
-the versions that are supported, so neither is imported.
+The SDK does what it does well: credentials, URLs, retries, timeouts, Azure. The stream is taken
+from it as bytes and read here, because its typed chunks cost 65 µs each (docs/performance.md). No
+type or error of the SDK or of its HTTP library leaves this package. The supported versions use
+``httpx`` or ``httpx2``, so neither is imported.
 """
 
 import logging
@@ -38,20 +38,20 @@ _log: Final = logging.getLogger(__name__)
 _RESPONSE: Final[Any] = sys.modules[
     type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0]
 ].Response
-"""The class of responses in the HTTP library that the SDK uses, whichever that is."""
+"""The class of responses in the HTTP library that the SDK uses, ``httpx`` or ``httpx2``."""
 
 _GATEWAY_TIMEOUTS: Final = frozenset({408, 504, 524})
-"""What a gateway says that waited too long for the beginning of a reply; 524 is Cloudflare's. The
-model's next replies are streamed, so that something begins."""
+"""Statuses of a gateway that waited too long for the first byte of a reply; 524 is Cloudflare's.
+From then on the replies of that model are streamed, so that a first byte comes early."""
 
 
 class OpenAIModelClient:
-    """Answers one agent's turns through ``sdk``, on the wire ``api``, under ``policy``.
+    """Makes one agent's model calls through ``sdk``, on the wire ``api``, under ``policy``.
 
-    ``cache_key``: whether its requests carry the turn's key for prompt caches.
-    ``effortless`` holds the models that were found to refuse a reasoning effort next to function
-    tools, ``streaming`` those whose replies have to be streamed; the clients of one endpoint share
-    both.
+    ``cache_key``: whether requests carry the turn's key for prompt caches. The clients of one
+    endpoint share three sets, to which they add what they find. ``effortless`` has the models that
+    refuse a reasoning effort next to function tools, ``streaming`` those whose replies have to be
+    streamed, and ``told`` what was logged already.
     """
 
     def __init__(
@@ -97,10 +97,11 @@ class OpenAIModelClient:
     async def exchange(
         self, request: TurnRequest, body: Mapping[str, Any]
     ) -> AsyncGenerator[AsyncIterator[bytes]]:
-        """Send a body that somebody else wrote; the bytes of the streamed reply.
+        """Send a body that was written elsewhere; the context gives the bytes of its reply.
 
-        Of ``request`` count the headers and the timeouts. Leaving the context aborts the call.
-        Raises as ``ModelClient.ask``, until the reply begins (from then on: ``receive``).
+        Only the headers and the timeouts of ``request`` are used. To leave the context aborts the
+        call. Entering it raises what ``ModelClient.ask`` raises; the bytes raise the errors of the
+        HTTP library, which ``receive`` maps.
         """
         with self._mapped():
             shaped = self._without_refused_effort(Shaped(body=dict(body), effort=None))
@@ -119,7 +120,10 @@ class OpenAIModelClient:
             await leave(response, chunks)
 
     async def _open(self, request: TurnRequest) -> tuple[OpenResponse, Shaped]:
-        """Send the request; the response, and the request as it was accepted."""
+        """Send the request; return its response, and the request as it was accepted.
+
+        A request that is refused for one of three known reasons is changed and sent once more.
+        """
         shaped = await self._written(request)
         with self._mapped():
             try:
@@ -139,7 +143,7 @@ class OpenAIModelClient:
 
     @contextmanager
     def _mapped(self) -> Generator[None]:
-        """Errors of the SDK and of its HTTP library as those of this library."""
+        """Raise errors of the SDK and of its HTTP library as those of this library."""
         try:
             yield
         except openai.OpenAIError as error:
@@ -152,12 +156,12 @@ class OpenAIModelClient:
             raise UpstreamUnreachable(f"the request could not be sent ({name})") from error
 
     async def _send(self, request: TurnRequest, body: Mapping[str, Any]) -> OpenResponse:
-        """The open response. The SDK's ``post``, its way to endpoints that it has no method for,
-        sends the body as it is and hands out the response where that is the type asked for.
+        """Send the body; return the open response.
 
-        Its methods pass the body through a typed transform, which blocks the event loop for 75 ms
-        (Chat) to 140 ms (Responses) where a history has 400 messages (measured with 3.54), and
-        costs 0.1 ms where it has one.
+        The SDK has ``post`` for endpoints without a method. It sends the body as it is, and returns
+        the HTTP library's response where that type is asked for. The SDK's methods pass the body
+        through a typed transform. With 400 messages that blocks the event loop for 75 ms (Chat) to
+        140 ms (Responses), and with one it costs 0.1 ms (measured with SDK 3.54).
         """
         first = {name: body[name] for name in ("model", "stream", "messages") if name in body}
         post: Any = self._sdk.post
@@ -178,7 +182,7 @@ class OpenAIModelClient:
         return self._shaped(request)
 
     def _shaped(self, request: TurnRequest) -> Shaped:
-        """The body to send. What it lacks of what was asked for is logged once for each model."""
+        """The body to send. Parameters that it leaves out are logged, once for each model."""
         shaped = self._without_refused_effort(self._under_policy(request))
         found = (self._agent.model, *shaped.dropped)
         if shaped.dropped and found not in self._told:
@@ -205,8 +209,8 @@ class OpenAIModelClient:
         return Shaped(body=body, effort=None, dropped=(*shaped.dropped, effort))
 
     def _refuses_effort(self, error: openai.BadRequestError, body: Mapping[str, Any]) -> bool:
-        """gpt-5.4 and gpt-5.5 on Chat Completions refuse an effort next to function tools
-        (``gpt-5.2.md`` §2.3): without it the agent can at least take part."""
+        """Whether the model refuses an effort next to function tools, as gpt-5.4 and gpt-5.5 do on
+        Chat Completions (docs/gpt-5.2.md). Without the effort the agent can at least take part."""
         asked = "reasoning_effort" in body and "tools" in body
         return asked and error.param == "reasoning_effort" and "tools" in error.message.lower()
 
@@ -230,15 +234,20 @@ class OpenAIModelClient:
 
 
 def _url(sdk: AsyncOpenAI, api: Api) -> str:
-    """Where requests go. The SDK joins a path to its own URL anew for each of them; Azure's client
-    needs the path, as it knows by it where the deployment's name belongs."""
+    """The URL of all requests, joined once: the SDK would join a path to its URL for each request.
+
+    Azure's client needs the path alone, from which it knows where the deployment's name belongs.
+    """
     path = "/responses" if api == "responses" else "/chat/completions"
     return path if isinstance(sdk, AsyncAzureOpenAI) else str(sdk.base_url).rstrip("/") + path
 
 
 def _timeout(request: TurnRequest, otherwise: Any) -> Any:
-    """Whoever set the turn's timeouts counts from before the request was sent, so it gives up
-    first: a read that timed out here would be sent, and paid for, again."""
+    """The SDK's timeout: the longest silence that the turn allows, so that the run gives up first.
+
+    The run's clock began before the request was sent. If a read timed out here, the SDK would send
+    the request again, and it would be paid for twice.
+    """
     timeouts = request.timeouts
     if timeouts is None:
         return otherwise
@@ -247,15 +256,17 @@ def _timeout(request: TurnRequest, otherwise: Any) -> Any:
 
 
 def _refuses_format(error: openai.BadRequestError, body: Mapping[str, Any]) -> bool:
-    """A model without structured outputs, or one whose dialect of schemas is smaller: it can try
-    all the same, since the message is checked here."""
+    """Whether the model refuses the format: it has no structured outputs, or not for this schema.
+
+    It can try without, because the message is checked when it is there.
+    """
     named = f"{error.param or ''} {error.message}"
     asked = "response_format" in body or "format" in mapping(body.get("text"))
     return asked and any(word in named for word in ("response_format", "text.format"))
 
 
 def _demands_stream(error: openai.BadRequestError, body: Mapping[str, Any]) -> bool:
-    """A model that only streams, as DashScope's thinking ones ("only support stream mode")."""
+    """Whether the model only streams, as DashScope's thinking ones ("only support stream mode")."""
     return "stream" not in body and "stream" in f"{error.param or ''} {error.message}".lower()
 
 
@@ -267,8 +278,8 @@ def _without_format(shaped: Shaped) -> Shaped:
 
 
 def _never_connected(error: openai.APITimeoutError) -> bool:
-    """Whether there was no connection at all; aiohttp's transport calls a refused one a timeout.
+    """Whether there was no connection at all: aiohttp's transport calls a refused one a timeout.
 
-    The class is of httpx or httpx2, so only its name can be asked for.
+    The class is that of ``httpx`` or ``httpx2``, so only its name can be compared.
     """
     return type(error.__cause__).__name__ == "ConnectTimeout"

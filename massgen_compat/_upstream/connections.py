@@ -1,4 +1,4 @@
-"""The connections to the providers: one SDK client for each endpoint and event loop, shared."""
+"""The connections to the providers. Agents with the same endpoint share one client of the SDK."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -29,8 +29,8 @@ class _Connection:
 def _http_client(**options: Any) -> Any:
     """The SDK's HTTP client on aiohttp where that is installed, else its default one.
 
-    The default pool looks through all its connections for each request, so it collapses with many
-    open streams (``speed.md`` §3). aiohttp knows asyncio only.
+    The pool of the default client looks through all its connections for each request, which takes
+    too long with many open streams. aiohttp runs on asyncio only.
     """
     if sniffio.current_async_library() == "asyncio":
         with suppress(RuntimeError):  # what the SDK raises without aiohttp
@@ -41,10 +41,11 @@ def _http_client(**options: Any) -> Any:
 class Connections:
     """The SDK's clients, one for each endpoint and event loop, made when they are first needed.
 
-    Agents with the same endpoint share a connection pool and its TLS context (23 ms to make).
-    ``env`` holds the keys; ``policy_of`` gives the policy that an agent is under. The timeouts are
-    seconds, for turns that bring none: to connect, and between two reads. ``max_retries`` are the
-    SDK's, before the first byte of a reply.
+    Agents with the same endpoint share a connection pool and its TLS context, which takes 23 ms to
+    make. ``env`` has the keys, by the names of environment variables. ``policy_of`` gives the
+    policy of an agent. ``connect_timeout`` and ``read_timeout`` are seconds, for turns that bring
+    no timeouts; the second one is between two reads. ``max_retries`` is how often the SDK sends a
+    request again before the first byte of its reply. ``max_connections`` is for each endpoint.
     """
 
     def __init__(
@@ -67,7 +68,10 @@ class Connections:
         self._clients: dict[tuple[object, Agent], OpenAIModelClient] = {}
 
     def connect(self, agent: Agent) -> OpenAIModelClient:
-        """The agent's model; has to be called in an event loop. Raises ``ConfigError``."""
+        """The client of the agent's model, made when it is first asked for.
+
+        It has to be called in an event loop. Raises ``ConfigError`` for a missing key or URL.
+        """
         place = (current_token(), agent)
         if place not in self._clients:
             self._clients[place] = self._client(agent)
@@ -91,7 +95,7 @@ class Connections:
         )
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop and forget those of others, which are gone."""
+        """Close the connections of this event loop, and forget those of loops that have ended."""
         token = current_token()
         mine = [connection for (loop, _), connection in self._open.items() if loop == token]
         self._open.clear()
@@ -125,5 +129,6 @@ class Connections:
             http_client=http,
         )
         if not endpoint.base_url.startswith("https://api.openai.com/"):
-            sdk.organization = sdk.project = None  # the SDK reads them for OpenAI, not for others
+            # The SDK reads both from the environment. They are for OpenAI only.
+            sdk.organization = sdk.project = None
         return sdk

@@ -1,7 +1,7 @@
-"""What a provider's error means: one table of statuses and one of codes. Pure.
+"""What a provider's error means: a table of statuses, and one of codes. Pure.
 
-Messages keep what the provider says, bounded, on one line and with whatever looks like a key
-masked; they add what to do.
+The message of an error has the provider's own text in it. That text is bounded, on one line, and
+what looks like a key is masked. The message also says what to do.
 """
 
 import math
@@ -56,8 +56,8 @@ _STATUSES: Final[Mapping[int, _Meaning]] = {
 }
 
 _CODES: Final[Mapping[str, _Meaning]] = {
-    # OpenAI's codes are those of ResponseErrorCode in its published schemas; the others are the
-    # types and codes that Anthropic, Groq, OpenRouter and vLLM send in their place.
+    # These are OpenAI's codes, from ResponseErrorCode in its published schemas, and the types and
+    # codes that Anthropic, Groq, OpenRouter and vLLM send in their place.
     "authentication_error": _AUTHENTICATION,
     "invalid_api_key": _AUTHENTICATION,
     "permission_error": _AUTHENTICATION,
@@ -119,11 +119,12 @@ def failure(
     may_retry: bool = True,
     secret: str = "",
 ) -> MassGenError:
-    """The error that a provider's error object (or its text) stands for.
+    """The error of this library for a provider's error object, or for its text.
 
-    ``status`` is of HTTP and decides where there is one; a stream has only codes, and OpenRouter's
-    are statuses. ``may_retry``: what ``x-should-retry`` says of a failure; another of these servers
-    says ``false`` where its run was paid for. ``secret`` is our own key, which some servers repeat.
+    ``status`` is that of HTTP, and decides where there is one. An error inside a stream has only a
+    code; OpenRouter's codes are statuses. ``retry_after`` is in seconds. ``may_retry`` is what the
+    header ``x-should-retry`` says: another server of this library sends ``false`` where its run was
+    paid for. ``secret`` is our own key, which some servers repeat in their messages.
     """
     fields = _fields(error)
     message = string(fields.get("message")) or string(fields.get("detail")) or string(error)
@@ -145,7 +146,7 @@ def failure(
 
 
 def presentable(text: str, *, secret: str = "") -> str:
-    """A provider's text on one line, bounded, without keys. A page of HTML says nothing to us."""
+    """A provider's text on one line, bounded, without keys; empty for a page of HTML."""
     if text.lstrip().startswith("<"):
         return ""
     line = " ".join(text[: 8 * SHOWN].split())
@@ -157,7 +158,10 @@ def presentable(text: str, *, secret: str = "") -> str:
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
-    """Seconds to wait, from ``retry-after-ms`` or ``retry-after`` (a number or an HTTP date)."""
+    """The seconds to wait, from ``retry-after-ms`` or ``retry-after`` (a number or an HTTP date).
+
+    ``None`` if neither header says it.
+    """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is not None and (seconds := _seconds(value, unit, now)) is not None:
@@ -178,7 +182,7 @@ def _seconds(value: str, unit: float, now: datetime) -> float | None:
 
 
 def _fields(error: object) -> dict[str, Any]:
-    """The error object: of OpenAI's shape, or in an array and one level down (Gemini)."""
+    """The error object in OpenAI's shape. Gemini puts it into an array, and one level down."""
     if listed := sequence(error):
         return mapping(mapping(listed[0]).get("error"))
     return mapping(error)

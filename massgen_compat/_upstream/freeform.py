@@ -1,7 +1,7 @@
-"""Custom tools for models that know functions only: free text as one string argument. Pure.
+"""Custom tools for models that know functions only: the free text is one string argument. Pure.
 
-A request is turned into one whose tools are all functions, and the pieces of the reply are turned
-back, so that neither the wire nor the engine has to know.
+A request is changed into one whose tools are all functions, and the pieces of its reply are changed
+back. So neither the modules of the wires nor the engine know of it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -59,7 +59,10 @@ def _wrapped(call: ToolCall) -> ToolCall:
 
 
 class Unwrapper:
-    """Turns the calls of such functions back into calls with free text, as they are written."""
+    """Changes calls of such functions back into calls with free text, while they are written.
+
+    ``names`` are those of the custom tools.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
@@ -67,7 +70,7 @@ class Unwrapper:
         self._given: dict[int, str] = {}
 
     def feed(self, event: TurnEvent) -> Iterator[TurnEvent]:
-        """The event as the engine should hear it."""
+        """The events for the engine in the place of this one."""
         match event:
             case CallPiece() if event.name in self._names or event.index in self._written:
                 yield from self._piece(event)
@@ -106,7 +109,7 @@ class Unwrapper:
 
 
 def _unwrapped(arguments: str) -> str:
-    """The input; arguments in another shape than was asked for are taken as they are."""
+    """The free text. Arguments in another shape than was asked for are taken as they are."""
     text = _input(arguments, whole=True)
     return arguments if text is None else text
 

@@ -1,8 +1,8 @@
-"""Request parameters: from Chat Completions names and a backend's own to those of one wire. Pure.
+"""Request parameters: those of the request and of the agent, as one wire names them. Pure.
 
-Two sources: ``TurnRequest.params``, in Chat Completions names, and ``Agent.params`` (its YAML), in
-the names of the backend or of MassGen, which win. Nulls are never sent: ``reasoning_effort: null``
-is a 400 (``gpt-5.2.md`` §2.4).
+They have two sources. ``TurnRequest.params`` has the names of Chat Completions. ``Agent.params``,
+from the agent's YAML, has the names of the backend or of MassGen, and wins. Nulls are never sent:
+OpenAI answers 400 to ``reasoning_effort: null`` (public issues).
 """
 
 from typing import Any, Final
@@ -25,25 +25,30 @@ UNSUPPORTED: Final = frozenset(
         "web_search_options",
     }
 )
-"""Parameters of Chat Completions that Responses has no place for (OpenAI's published schemas).
-Those of a request are left out on that wire; those that an agent's config states are sent, since
-the provider's refusal is clearer than silence."""
+"""Parameters of Chat Completions that Responses does not have (OpenAI's published schemas).
+
+On that wire those of a request are left out. Those in an agent's config are sent, because the
+provider's refusal is clearer than silence."""
 
 _GROUPS: Final = frozenset({"reasoning", "text"})
 _TOKEN_CAPS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 def unsupported(request: Json) -> tuple[str, ...]:
-    """The parameters that Responses has no place for; values that ask for nothing do not count.
+    """The names of the request's parameters that Responses does not have, sorted.
 
-    Those are ``null``, ``false``, empty ones and 0, except that 0 is a seed like any other.
+    Values that ask for nothing do not count: ``null``, ``false``, empty ones and 0. Only of
+    ``seed``, 0 is a value like any other.
     """
     asked = {name for name, value in request.items() if value or (name == "seed" and value == 0)}
     return tuple(sorted(UNSUPPORTED & asked))
 
 
 def responses_params(request: Json, agent: Json) -> dict[str, Any]:
-    """The parameters on the wire of Responses; ``reasoning`` and ``text`` are merged deeply."""
+    """The parameters as Responses names them; ``agent`` wins.
+
+    In ``reasoning`` and ``text`` it wins field by field.
+    """
     asked = {name: value for name, value in request.items() if name not in UNSUPPORTED}
     lower, upper = _for_responses(asked), _for_responses(agent)
     merged = {**lower, **upper}
@@ -53,7 +58,7 @@ def responses_params(request: Json, agent: Json) -> dict[str, Any]:
 
 
 def chat_params(request: Json, agent: Json) -> dict[str, Any]:
-    """The parameters on the wire of Chat Completions."""
+    """The parameters as Chat Completions names them; ``agent`` wins."""
     lower, upper = _for_chat(request), {**_for_chat(agent), **_verbatim(agent)}
     if any(cap in upper for cap in _TOKEN_CAPS):  # two caps at once are refused
         lower = {name: value for name, value in lower.items() if name not in _TOKEN_CAPS}
@@ -63,7 +68,7 @@ def chat_params(request: Json, agent: Json) -> dict[str, Any]:
 
 
 def _verbatim(agent: Json) -> dict[str, Any]:
-    """What stands in ``extra_body`` is for the provider alone to understand, as in the SDK."""
+    """The fields of ``extra_body``, which are sent as they are, as the SDK does."""
     extra = mapping(agent.get("extra_body"))
     return {name: value for name, value in extra.items() if value is not None}
 
@@ -92,7 +97,10 @@ def _for_chat(params: Json) -> dict[str, Any]:
 
 
 def _stated(params: Json) -> dict[str, Any]:
-    """Without nulls. Inside a value they stay, since a schema may hold them, but for the groups."""
+    """The parameters that are not null.
+
+    Nulls inside a value are kept, because a schema may have them; those in a group are not.
+    """
     sent: dict[str, Any] = {}
     for name, value in params.items():
         if name in _GROUPS:

@@ -1,4 +1,8 @@
-"""A reply as bytes in, turn events out: what both wires have in common. Pure."""
+"""The bytes of a reply are read as the events of a turn, on either wire. Pure.
+
+``Splitter`` finds the payloads in an event stream, ``Payloads`` also reads a reply that is not
+streamed, and ``ReplyReader`` gives each payload to the parser of its wire.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Protocol, cast
@@ -12,16 +16,16 @@ from massgen_compat._upstream import chat, responses
 from massgen_compat.errors import UpstreamMalformed
 
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of one event or of a JSON body; ``response.completed`` repeats the whole reply in one."""
+"""The most bytes of one event, or of a JSON body. ``response.completed`` has the whole reply."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 class Payloads:
-    """The payloads of one body: those of its events, or the body itself where it is one object.
+    """Finds the payloads of one body: those of its events, or the body itself if it is an object.
 
     Some servers answer a request for a stream with the whole reply, and not all of them say so in
-    the content type; but no line of an event stream begins with a brace.
+    the content type. But no line of an event stream begins with a brace.
     """
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
@@ -47,13 +51,13 @@ class Payloads:
         return iter(())
 
     def close(self) -> Iterator[bytes]:
-        """The body, if it was one JSON object. What is left of an event was cut, and is dropped."""
+        """The body, if it is one JSON object. The rest of an event that was cut is dropped."""
         if self._kind == b"{":
             yield bytes(self._head).removeprefix(_BOM)
 
 
 class Splitter:
-    """The payloads of an event stream."""
+    """Finds the payloads of an event stream; other fields of its events are ignored."""
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._limit = max_event_bytes
@@ -64,7 +68,10 @@ class Splitter:
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The payloads that the next bytes complete, as ``Payloads.feed``."""
+        """The payloads that the next bytes complete.
+
+        Raises ``UpstreamMalformed`` for an event beyond the limit.
+        """
         if self._after_cr and chunk:  # the second half of a CRLF
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -108,11 +115,11 @@ _DONE: Final = b"[DONE]"
 
 
 class ReplyParser(Protocol):
-    """Reads the payloads of one wire."""
+    """Reads the payloads of one reply, on one wire."""
 
     @property
     def complete(self) -> bool:
-        """Whether the reply is there, so that a break does no harm any more."""
+        """Whether all of the reply has come, so that a break does no harm any more."""
         ...
 
     @property
@@ -121,36 +128,39 @@ class ReplyParser(Protocol):
         ...
 
     def feed(self, event: Json) -> Iterable[TurnPiece]:
-        """The pieces of one payload."""
+        """The pieces of one payload. Raises the error that the provider reports in it."""
         ...
 
     def finish(self) -> Reply:
-        """The reply; raises ``UpstreamMalformed`` where it was cut."""
+        """The reply. Raises ``UpstreamMalformed`` if it was cut."""
         ...
+
+
+def parser_of(api: Api) -> ReplyParser:
+    """A parser for the next reply on that wire."""
+    return responses.ResponsesReplyParser() if api == "responses" else chat.ChatReplyParser()
 
 
 class ReplyReader:
     """Reads the body of one reply.
 
-    The events do not depend on how the bytes were cut. Raises ``UpstreamMalformed`` for what is no
-    stream of JSON objects, and what the parsers raise for errors that the provider reports.
+    The events do not depend on how the bytes were cut. Both methods raise ``UpstreamMalformed`` for
+    what is no stream of JSON objects, and what the parsers raise for errors of the provider.
     """
 
     def __init__(self, api: Api, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._payloads = Payloads(max_event_bytes=max_event_bytes)
-        self._parser: ReplyParser = (
-            responses.ResponsesReplyParser() if api == "responses" else chat.ChatReplyParser()
-        )
+        self._parser = parser_of(api)
         self._replied = False
 
     @property
     def replied(self) -> bool:
-        """Whether the ``Reply`` was given; bytes after it are of no interest."""
+        """Whether the ``Reply`` was given. Bytes after it are ignored."""
         return self._replied
 
     @property
     def complete(self) -> bool:
-        """Whether the reply is there even if the connection breaks now."""
+        """Whether all of the reply has come, also if the connection breaks now."""
         return self._parser.complete
 
     def feed(self, chunk: bytes) -> Iterator[TurnEvent]:

@@ -1,4 +1,4 @@
-"""The Responses API: a turn as its request body, and its events as those of a turn. Pure."""
+"""The Responses API: a turn is written as a request body, and its events are read. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,18 +37,18 @@ REASONING_MODELS: Final = (
     ("o[1-9]*", True),
     ("codex-*", True),
 )
-"""Models that keep a hidden reasoning, by canonical name; the first row that fits counts, and a
-model without one keeps none.
+"""Whether a model has hidden reasoning, by patterns of canonical names. The first row that fits
+counts, and a model that no row fits has none.
 
-Only they are asked for ``reasoning.encrypted_content``: each recording of the family that asks for
-it succeeds, at effort ``none`` too, while the others answer 400 "Encrypted content is not supported
-with this model" (public issues name gpt-4o and gpt-4.1)."""
+Only models that have it are asked for ``reasoning.encrypted_content``. Each recording of the family
+that asks for it succeeds, also at effort ``none``. Others answer 400 "Encrypted content is not
+supported with this model" (public issues name gpt-4o and gpt-4.1)."""
 
 
 def body(request: TurnRequest, agent: Agent) -> dict[str, Any]:
-    """The JSON body of one turn.
+    """The JSON body of one turn. Agent params win over those of the request (``parameters``).
 
-    ``strict`` is always stated: left out, Responses takes it for true (recorded).
+    ``strict`` is always stated: where it is left out, Responses takes it for true (recorded).
     """
     tools = [*map(_tool, request.tools), *_hosted_tools(agent)]
     sent = responses_params(request.params, agent.params)
@@ -126,7 +126,7 @@ _PARTS: Final[dict[str, tuple[_Voice, str]]] = {
     "reasoning_text": ("thought", "text"),
 }
 _CUT_BY: Final[dict[str, FinishReason]] = {"content_filter": "content_filter"}
-"""``incomplete_details.reason``; the other reasons are limits of length."""
+"""Finish reasons by ``incomplete_details.reason``; all other reasons are limits of length."""
 
 
 @dataclass(slots=True)
@@ -141,8 +141,8 @@ class _Call:
 class ResponsesReplyParser:
     """Reads the events of one response, or the whole response of a server that does not stream.
 
-    What an event repeats is not told twice, and what no delta carried is told when its item is
-    done; so the pieces always add up to the reply.
+    The pieces always add up to the reply: what an event repeats is not told twice, and what was in
+    no delta is told when its item is done.
     """
 
     def __init__(self) -> None:
@@ -158,16 +158,19 @@ class ResponsesReplyParser:
 
     @property
     def complete(self) -> bool:
-        """Whether the response ended properly; nothing after it matters."""
+        """Whether the response has ended properly. Nothing after it matters."""
         return self._response is not None
 
     @property
     def done(self) -> bool:
-        """As ``complete``: Responses has an event for its end."""
+        """The same as ``complete``, because Responses has an event for its end."""
         return self.complete
 
     def feed(self, event: Json) -> Iterator[TurnPiece]:
-        """The pieces of one event. Raises ``UpstreamError`` or ``ContextLengthExceeded``."""
+        """The pieces of one event.
+
+        Raises ``UpstreamError`` or ``ContextLengthExceeded`` for what the provider reports.
+        """
         kind = string(event.get("type"))
         if self.complete:
             return
@@ -204,7 +207,7 @@ class ResponsesReplyParser:
                 pass
 
     def finish(self) -> Reply:
-        """The reply. Raises ``UpstreamMalformed`` where the response was cut before its end."""
+        """The reply. Raises ``UpstreamMalformed`` if the response was cut before its end."""
         if self._response is None:
             raise UpstreamMalformed("the provider's stream ended before the response was complete")
         calls = tuple(
@@ -229,7 +232,7 @@ class ResponsesReplyParser:
         )
 
     def _place(self, event: Json) -> int:
-        """The item that an event is about; some servers name only its id."""
+        """The index of the item that an event is about. Some servers give only its id."""
         index = count(event.get("output_index"))
         if index is not None:
             return index

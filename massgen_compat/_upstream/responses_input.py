@@ -1,4 +1,4 @@
-"""Messages as input items of the Responses API. Pure."""
+"""Messages are written as input items of the Responses API. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, assert_never
@@ -7,11 +7,12 @@ from massgen_compat._run.message import Audio, File, Image, Json, Message, Part,
 from massgen_compat._upstream.tolerant import string
 
 CALLS: Final = frozenset({"function_call", "custom_tool_call"})
-"""Items that are calls of the caller's tools."""
+"""The types of items that are calls of the caller's tools."""
 
 
 def input_items(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
-    """The conversation as input items, in order; provider items are replayed in their place."""
+    """The conversation as the value of ``input``. A reply of the same provider is sent back as it
+    came, see ``replayed``."""
     custom: set[str] = set()
     for message in messages:
         custom.update(call.id for call in message.tool_calls if call.custom)
@@ -28,13 +29,16 @@ def input_items(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
 
 
 def replayed(items: Iterable[Json]) -> Iterator[dict[str, Any]]:
-    """What the provider sent, to be sent back: verbatim and in order, ``phase`` included.
+    """The items of a reply, as they are sent back: verbatim and in order, ``phase`` included.
 
-    Three departures, all on record: the recorded replays leave the empty ``content`` of a reasoning
-    item out, and nulls are no values. Where a reasoning item came without its encrypted content,
-    the provider cannot find it again (``store`` is false) and refuses ids that belong to it; a call
-    or a message without its id is accepted (``gpt5_responses_tool``). And reasoning that nothing
-    follows, as in a reply that was cut short, is refused ("without its required following item").
+    There are three exceptions, all of them on record:
+
+    - Nulls, and the empty ``content`` of a reasoning item, are left out.
+    - If a reasoning item came without its encrypted content, the provider cannot find it again,
+      because ``store`` is false, and refuses the ids of items that belong to it. Then only calls
+      and messages are sent, without their ids.
+    - Reasoning that nothing follows, as in a reply that was cut short, is left out: the provider
+      refuses it ("without its required following item").
     """
     given = tuple(items)
     while given and _is_reasoning(given[-1]):
@@ -71,7 +75,7 @@ def _assistant(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _output(content: Sequence[Part]) -> str | list[dict[str, Any]]:
-    """A result: one string, or a list of parts where it holds more than text."""
+    """The result of a tool: one string, or a list of parts if it has more than text."""
     if all(isinstance(part, Text) for part in content):
         return "\n\n".join(part.text for part in content if isinstance(part, Text))
     return [_input_part(part) for part in content]

@@ -1,7 +1,7 @@
-"""An open response as pieces and a reply, and how it is left.
+"""An open response is read, piece by piece, and left.
 
-The bytes come straight from the SDK's HTTP library, ``httpx`` or ``httpx2`` by version; neither is
-imported, and none of their errors leaves this module.
+Its bytes come straight from the SDK's HTTP library, ``httpx`` or ``httpx2``. Neither is imported,
+and none of their errors leaves this module.
 """
 
 from collections.abc import AsyncIterator
@@ -17,17 +17,17 @@ from massgen_compat._upstream.reader import ReplyReader
 from massgen_compat.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout
 
 DRAIN_SECONDS: Final = 0.1
-"""How long the end of a body is waited for after the reply, so that its connection is reused."""
+"""How long to wait for the end of a body after the reply, so that its connection is used again."""
 
 CLOSE_SECONDS: Final = 2.0
 
 
 class OpenResponse(Protocol):
-    """What is used of the response of either HTTP library."""
+    """The part of a response that is used; it is the same in both HTTP libraries."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was left, or read to its end."""
+        """Whether the response was closed, or read to its end."""
         ...
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
@@ -35,7 +35,7 @@ class OpenResponse(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it where the body is not at its end."""
+        """Give the connection back, or close it if the body was not read to its end."""
         ...
 
 
@@ -46,9 +46,9 @@ async def hear_out(
     *,
     unwrapper: Unwrapper | None = None,
 ) -> Reply:
-    """Read a response to its end and tell its pieces: at once those that came at once.
+    """Read a response to its end and return its reply. Pieces that came together are told together.
 
-    Returns its reply. Raises as ``receive`` and ``ReplyReader``, when what came before was told.
+    Raises what ``receive`` and ``ReplyReader`` raise, after the pieces before were told.
     """
     reply: Reply | None = None
     while reply is None:
@@ -72,7 +72,7 @@ async def hear_out(
 
 
 async def _receive(chunks: AsyncIterator[bytes], reader: ReplyReader) -> bytes | None:
-    """The next bytes, or ``None`` at the end, which may be a break when the reply is there."""
+    """The next bytes, or ``None`` at the end. A break counts as the end if the reply has come."""
     try:
         return await receive(chunks)
     except UpstreamError:
@@ -84,23 +84,24 @@ async def _receive(chunks: AsyncIterator[bytes], reader: ReplyReader) -> bytes |
 async def receive(chunks: AsyncIterator[bytes]) -> bytes | None:
     """The next bytes of a body, or ``None`` at its end.
 
-    Raises ``UpstreamTimeout``, or ``UpstreamMalformed`` for a connection that broke.
+    Raises ``UpstreamTimeout``, or ``UpstreamMalformed`` if the connection broke.
     """
     try:
         return await anext(chunks, None)
     except Exception as error:
-        # Bytes come straight from the HTTP library, and so do its errors; it is httpx or
-        # httpx2, so they cannot be named here. Both call the base of their timeouts the same.
+        # This is an error of httpx or of httpx2, so its class cannot be named here. In both
+        # libraries the base class of timeouts has the same name.
         if any(kind.__name__ == "TimeoutException" for kind in type(error).__mro__):
             raise UpstreamTimeout("the provider stopped answering") from error
         raise UpstreamMalformed("the connection broke in the middle of the reply") from error
 
 
 async def leave(response: OpenResponse, chunks: AsyncIterator[bytes]) -> None:
-    """Abort what is left of the call.
+    """Abort the call, unless its response was read to the end.
 
-    The generators of the HTTP library are nested; abandoned, they would be closed by the garbage
-    collector. A read that is cancelled at once ends all of them and closes the connection.
+    The HTTP library reads through nested generators. If they were just dropped, the garbage
+    collector would have to close them. A read that is cancelled at once ends all of them, and
+    closes the connection.
     """
     if response.is_closed:
         return
@@ -111,7 +112,7 @@ async def leave(response: OpenResponse, chunks: AsyncIterator[bytes]) -> None:
 
 
 async def _exhaust(chunks: AsyncIterator[bytes]) -> None:
-    """Read to the end. What fails now concerns nobody any more."""
+    """Read to the end. The reply has come, or is not wanted, so errors are of no interest."""
     with suppress(Exception):
         async for _ in chunks:
             pass

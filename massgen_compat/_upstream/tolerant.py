@@ -1,7 +1,7 @@
-"""Reads of a provider's JSON that never fail: what has another type than promised is absent. Pure.
+"""Reads of JSON that never fail: a value of another type than promised counts as absent. Pure.
 
-Providers disagree on what may be null, missing or extra, and OpenAI adds fields without notice
-(``gpt-5.2.md`` §5); a reply is refused for what it lacks, never for how it is spelled.
+Providers disagree on what may be null, missing or extra, and OpenAI adds fields without notice. So
+a reply is refused for what it lacks, and never for how it is written.
 """
 
 from typing import Any, cast
@@ -26,17 +26,17 @@ def string(value: object) -> str:
 
 
 def count(value: object) -> int | None:
-    """The number, if it is a whole one of 0 or more."""
+    """The number, if it is a whole one and not negative."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     return None
 
 
 def logprobs(value: object) -> tuple[Json, ...]:
-    """Log probabilities of tokens in the shape of Chat Completions.
+    """The log probabilities of tokens, in the shape of Chat Completions.
 
-    Responses leaves ``bytes`` out of its streams; they are those of the token's text. What has no
-    token or no number is left out.
+    Responses leaves ``bytes`` out of its streams; then they are those of the token's text. Entries
+    without a token or a number are left out.
     """
     found: list[Json] = []
     for entry in map(mapping, sequence(value)):
@@ -59,10 +59,10 @@ def logprobs(value: object) -> tuple[Json, ...]:
 
 
 def usage(value: object, prompt: str, completion: str) -> Usage | None:
-    """Token counts, where ``prompt`` and ``completion`` are what the API calls its two sides.
+    """The token counts of a reply, or ``None`` if one is missing: a missing number is never 0.
 
-    ``None`` where a side is missing: a missing number is never 0. A provider whose ``completion``
-    leaves the reasoning out (its total tells) is brought to the rule that reasoning is a part.
+    ``prompt`` and ``completion`` are what the API calls the two counts. Reasoning is a part of the
+    completion: where a provider counts it beside (its total shows that), it is added.
     """
     raw = mapping(value)
     asked, written = count(raw.get(f"{prompt}_tokens")), count(raw.get(f"{completion}_tokens"))

@@ -1,7 +1,7 @@
 """The command line: ``serve``, ``run``, ``check``, ``doctor``, ``policies``, ``demo``.
 
-A module for each command: what it is told (``add``), and what it does. With ``MassGen``, these are
-the only readers of the environment.
+Each command has a module, whose ``add`` describes its arguments. Only these modules and ``MassGen``
+read the environment.
 """
 
 import os
@@ -40,7 +40,7 @@ exit codes:
 
 
 def command_line() -> CommandParser:
-    """The parser of the whole command line; each command stands in ``command`` of its result."""
+    """The parser of the whole command line. Its result has the command to call in ``command``."""
     parser = CommandParser(prog="massgen-compat", description=_ABOUT, epilog=_ENVIRONMENT)
     parser.add_argument(
         "--version",
@@ -55,7 +55,10 @@ def command_line() -> CommandParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code. Errors are one line on stderr, never a traceback."""
+    """Run a command, by default the process's own; returns its exit code.
+
+    An expected error is one line on stderr, and never a traceback.
+    """
     arguments = command_line().parse_args(argv)
     try:
         return arguments.command(arguments)
@@ -66,8 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if extra is None:
             raise
         return fail(f"{error.name} is not installed: pip install 'massgen-compat[{extra}]'")
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the exit
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+        # Python flushes stdout at its exit, which would fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -1,4 +1,4 @@
-"""``massgen-compat check``: what every key of a config means here."""
+"""``massgen-compat check``: says what every key of a config means here."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ examples:
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the command line."""
     parser = commands.add_parser(
         "check", help="say what a config's keys mean here", description=_ABOUT, epilog=_EXAMPLES
     )

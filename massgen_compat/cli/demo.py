@@ -1,8 +1,8 @@
 """``massgen-compat demo``: two teams answer a chat request offline, over real sockets.
 
-Everything is real but the models: the agents' providers are scripts, served over loopback HTTP in
-OpenAI's wire format; the teams are served beside them; the official ``openai`` SDK asks and
-streams. It says so on the screen.
+Only the models are not real. Scripts take their place, and ``ScriptedServer`` serves them over
+loopback HTTP in OpenAI's wire format. The teams are served as ``serve`` does it, and the official
+``openai`` SDK is their client. The demo says all this on the screen.
 """
 
 import argparse
@@ -77,7 +77,7 @@ its client) is real.
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the command line."""
     parser = commands.add_parser(
         "demo",
         help="watch two teams answer a request offline (scripted: no model is involved)",
@@ -93,7 +93,7 @@ def _demo(_arguments: argparse.Namespace) -> int:
 
 
 def show_demo(screen: TextIO) -> None:
-    """Run the two teams on one question and show, on ``screen``, what a client receives."""
+    """Ask both teams one question, and show on ``screen`` what a client receives."""
     from openai import OpenAI  # noqa: PLC0415 - half a second, which the other commands save
 
     from massgen_compat.asgi import create_app  # noqa: PLC0415 - the [server] extra

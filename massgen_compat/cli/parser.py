@@ -1,4 +1,7 @@
-"""A command line that answers a mistyped word with the one that was meant, and its value types."""
+"""What all commands share: the argument parser, the types of values, and the exit codes.
+
+The parser answers a mistyped word with the one that was probably meant.
+"""
 
 import argparse
 import sys
@@ -9,17 +12,17 @@ from massgen_compat.errors import did_you_mean
 
 
 class Commands(Protocol):
-    """What ``add_subparsers`` returns; ``argparse`` has no public name for it."""
+    """The type of what ``add_subparsers`` returns; ``argparse`` has no public name for it."""
 
     def add_parser(self, name: str, *, help: str, description: str, epilog: str) -> "CommandParser":  # noqa: A002
-        """A parser for a command of this name."""
+        """Add a command of this name, and return its parser."""
         ...
 
 
 class CommandParser(argparse.ArgumentParser):
-    """``argparse``, with texts as they were written, whole flags only, and hints at misspellings.
+    """``argparse``'s parser, with hints at misspellings, and help texts as they were written.
 
-    A flag that is a prefix of another would change its meaning with the next flag that is added.
+    Flags cannot be abbreviated: an abbreviation would become ambiguous with a later flag.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -30,7 +33,7 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride] - one overload of two
         self, args: Any = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Refuse what is unknown here, where the flags are known that may have been meant."""
+        """Refuse unknown arguments here: this parser knows the flags that may have been meant."""
         known, rest = super().parse_known_args(args, namespace)
         if rest:
             self._refuse_rest(rest)
@@ -56,11 +59,11 @@ def _hint(word: str, known: Iterable[Any]) -> str:
     return did_you_mean(word, map(str, known))
 
 
-# Values. Each raises argparse.ArgumentTypeError, which becomes the command's error.
+# The types of values. Each raises argparse.ArgumentTypeError, which becomes the command's error.
 
 
 def port(text: str) -> int:
-    """A port, 0 to 65535; uvloop takes the number modulo 65536, so it is checked here."""
+    """A port, 0 to 65535. It is checked here because uvloop takes the number modulo 65536."""
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
     return int(text)
@@ -96,11 +99,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+# Exit codes
+
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-"""Exit codes: a check or a run failed; the command or its configuration is wrong; Ctrl-C."""
+"""A check or a run failed; the command or its configuration is wrong; Ctrl-C."""
 
 
 def fail(message: str) -> int:
-    """Say on stderr, in one line, why the command ends; returns ``MISUSED``."""
+    """Write one line on stderr that says why the command ends; returns ``MISUSED``."""
     sys.stderr.write(f"massgen-compat: {' '.join(message.split())}\n")
     return MISUSED

@@ -1,4 +1,4 @@
-"""``massgen-compat policies``: which models are treated specially, and how."""
+"""``massgen-compat policies``: shows which models are treated specially, and how."""
 
 import argparse
 import sys
@@ -20,7 +20,7 @@ examples:
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the command line."""
     parser = commands.add_parser(
         "policies",
         help="show which models are treated specially, and how",

@@ -1,4 +1,4 @@
-"""``massgen-compat run``: one question, the deliberation on stderr, the answer on stdout."""
+"""``massgen-compat run``: asks one question; deliberation on stderr, the answer on stdout."""
 
 import argparse
 import sys
@@ -26,7 +26,7 @@ examples:
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the command line."""
     parser = commands.add_parser(
         "run",
         help="ask a team one question and watch it deliberate",

@@ -1,4 +1,7 @@
-"""``massgen-compat serve``: teams behind HTTP."""
+"""``massgen-compat serve``: serves teams over HTTP, and prints how to reach them.
+
+``greeting`` makes the text that the server prints as soon as it listens.
+"""
 
 import argparse
 import ipaddress
@@ -17,7 +20,7 @@ from massgen_compat.cli.parser import CommandParser, Commands, count, duration, 
 from massgen_compat.protocol.parameters import UnknownParams
 
 DRAIN_SECONDS = 30
-"""How long runs that are open may go on once the server was told to stop."""
+"""How long open runs may go on after the server was told to stop."""
 
 _ABOUT = """\
 Serve teams to any OpenAI client, each under the stem of its file's name. When
@@ -37,7 +40,7 @@ examples:
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the command line."""
     serve = commands.add_parser(
         "serve", help="serve teams over HTTP", description=_ABOUT, epilog=_EXAMPLES
     )
@@ -80,7 +83,7 @@ def _add_audience(serve: CommandParser) -> None:
 
 
 def _add_load(serve: CommandParser) -> None:
-    """What a server under load does, and with clients that come again."""
+    """Describe the flags for a server under load, and for clients that send a request again."""
     group = serve.add_argument_group("under load")
 
     def number(flag: str, default: float, kind: Callable[[str], float], told: str) -> None:
@@ -191,14 +194,19 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+# The greeting
+
 KEY = "${MASSGEN_COMPAT_API_KEYS%%,*}"
-"""The first of the keys, as a shell reads it from the variable. A key itself is never shown."""
+"""The first of the keys, as a shell takes it from the variable. No key is ever shown."""
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing binds here
 
 
 def greeting(massgen: "massgen_compat.MassGen", host: str, port: int, *, with_keys: bool) -> str:
-    """The teams, each with engine, models and policies, and a ``curl`` line that works as it is."""
+    """What the server prints: its teams, with engines, models and policies, and a ``curl`` line.
+
+    The line works as it is, on this machine; with ``with_keys`` the shell puts the key into it.
+    """
     url = base_url(host, port)
     lines = [f"massgen-compat serves at {url}"]
     for name, team in massgen.teams.items():
@@ -216,13 +224,13 @@ def greeting(massgen: "massgen_compat.MassGen", host: str, port: int, *, with_ke
 
 
 def base_url(host: str, port: int) -> str:
-    """Where a client of this machine finds a server that is bound to ``host``."""
+    """The URL at which a client of this machine finds a server that is bound to ``host``."""
     host = _EVERY_ADDRESS.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
 
 def curl(model: str, url: str, *, with_keys: bool) -> str:
-    """A command that asks the model for a stream."""
+    """A shell command that asks the model for a stream."""
     hello = {
         "model": model,
         "stream": True,

@@ -1,4 +1,7 @@
-"""MassGen's YAML configs: to a ``Team`` (``load``), or to a report on their keys (``check``)."""
+"""Reads MassGen's YAML configs.
+
+``load`` turns a file into a ``Team``; ``check`` makes a report that says what each key means here.
+"""
 
 from massgen_compat.config.findings import Finding
 from massgen_compat.config.loader import Config, load, parse

@@ -1,4 +1,9 @@
-"""``background_agent`` and ``background_rules`` of a config. Pure."""
+"""The blocks of ``massgen_compat`` that have a structure of their own. Pure.
+
+These are background requests (``background_agent``, ``background_rules``), ``escalation`` and
+``prices``. Each function gets the fields of ``massgen_compat`` and what it has to know of the
+agents; ``team`` puts the results into the team's settings.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import get_args
@@ -7,11 +12,14 @@ from massgen_compat._run.background_rules import BACKGROUND_RULES, OFF, Backgrou
 from massgen_compat._run.team import Agreement, Escalation, Price
 from massgen_compat.config.fields import Fields
 
+# Background requests
+
 
 def background_agent(own: Fields, agents: Sequence[str]) -> str | None:
-    """An agent's id or ``off``, which plain YAML reads as false; ``None`` where nothing is said.
+    """The id of the agent, or ``off``; ``None`` where the config does not say.
 
-    Raises ``ConfigError`` for anything else.
+    ``agents`` are the ids of the team. YAML reads a plain ``off`` as false. Raises ``ConfigError``
+    for anything else.
     """
     node = own.node_of("background_agent")
     if node is None:
@@ -26,10 +34,10 @@ def background_agent(own: Fields, agents: Sequence[str]) -> str | None:
 
 
 def background_rules(own: Fields) -> tuple[BackgroundRule, ...]:
-    """The rules of a config, in its order.
+    """The rules of a config, in the file's order; empty where there are none.
 
-    Raises ``ConfigError`` for a value of a wrong type, a rule without a name or a phrase, and a
-    rule that takes back what is no built-in one.
+    Raises ``ConfigError`` for a value of a wrong type, a rule without a name or without a phrase,
+    and a rule that switches off (``enabled: false``) a name that no built-in rule has.
     """
     node = own.node_of("background_rules")
     if node is None:
@@ -81,11 +89,15 @@ def _phrases(fields: Fields, key: str) -> tuple[str, ...]:
     return tuple(str(item.value).strip() for item in node.items)
 
 
-def escalation(own: Fields, agents: Sequence[str]) -> Escalation | None:
-    """The escalation that a config states; ``first`` is an agent's id or a list of them.
+# Escalation
 
-    Raises ``ConfigError`` for an id that no agent has, one that stands there twice, and where
-    nobody is left to call.
+
+def escalation(own: Fields, agents: Sequence[str]) -> Escalation | None:
+    """The escalation of a config; ``None`` where there is none.
+
+    ``agents`` are the ids of the team, and ``first`` is one of them or a list of some. Raises
+    ``ConfigError`` for an id that no agent has, for a repeated one, and for a list of all agents:
+    nobody would be left to call.
     """
     if own.node_of("escalation") is None:
         return None
@@ -106,13 +118,16 @@ def escalation(own: Fields, agents: Sequence[str]) -> Escalation | None:
         fields.refuse("first", f"cannot be: {error}")
 
 
+# Prices
+
 _KEYS = ("input_per_million", "output_per_million", "cached_per_million")
 
 
 def prices(own: Fields, models: Collection[str]) -> dict[str, Price]:
-    """The prices by model.
+    """The prices of a config by model name, in US dollars for a million tokens.
 
-    Raises ``ConfigError`` for a model that no agent has, and for a price that is none.
+    ``models`` are those of the agents. Raises ``ConfigError`` for a model that no agent has, and
+    for a price that lacks a number or has an unknown key.
     """
     node = own.node_of("prices")
     if node is None:

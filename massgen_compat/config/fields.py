@@ -1,4 +1,7 @@
-"""Typed reads of a mapping's keys, with errors that name the file, the line and the key. Pure."""
+"""Typed reads of a mapping's keys, with errors that name the file, the line and the key. Pure.
+
+An absent key and a null one are the same, as they are in MassGen's configs.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,9 +17,10 @@ MOST_DOLLARS = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A mapping at a path of a file; absent and null keys read as ``None``.
+    """A mapping, its path in the file (empty for the root), and the file's name (``where``).
 
-    Every method raises ``ConfigError`` for a value of another type or range than it promises.
+    A method returns ``None`` for an absent or null key, and raises ``ConfigError`` for a value of
+    another type or range than its docstring says.
     """
 
     node: Node
@@ -24,17 +28,17 @@ class Fields:
     where: str
 
     def node_of(self, key: str) -> Node | None:
-        """The value with its line, if it is there and not null."""
+        """The value with its line; ``None`` if it is absent or null."""
         node = self.node.fields.get(key)
         return None if node is None or node.value is None else node
 
     def inner(self, key: str) -> "Fields":
-        """A mapping under a key; an absent one is empty."""
+        """The mapping under a key; an empty one where the key is absent or no mapping."""
         node = self.node_of(key) or Node(self.node.line, {})
         return Fields(node, f"{self.path}.{key}" if self.path else key, self.where)
 
     def text(self, key: str) -> str | None:
-        """Text; blank text counts as absent, and a whole number as its digits."""
+        """A text. Blank text counts as absent, and a whole number is read as its digits."""
         value = self._value(key, str | int, "must be text")
         return None if value is None or not str(value).strip() else str(value)
 
@@ -51,11 +55,11 @@ class Fields:
         return value
 
     def seconds(self, key: str, *, least: float = 0.001) -> float | None:
-        """A number of seconds."""
+        """A number of seconds, from ``least`` to ``LONGEST_SECONDS``."""
         return self._amount(key, least, LONGEST_SECONDS, "seconds")
 
     def dollars(self, key: str, *, least: float = 0.0) -> float | None:
-        """An amount of US dollars."""
+        """An amount of US dollars, from ``least`` to ``MOST_DOLLARS``."""
         return self._amount(key, least, MOST_DOLLARS, "US dollars")
 
     def _amount(self, key: str, least: float, most: float, unit: str) -> float | None:
@@ -67,7 +71,7 @@ class Fields:
         return float(value)
 
     def _value(self, key: str, kind: type | UnionType, problem: str) -> Any:
-        """The value, if it is there; true and false are no numbers and no text."""
+        """The value, if it is there. True and false are no numbers here, as they are in Python."""
         node = self.node_of(key)
         if node is None:
             return None
@@ -87,7 +91,7 @@ class Fields:
         return node.value
 
     def choices(self, key: str, allowed: Iterable[str]) -> tuple[str, ...] | None:
-        """A list of the allowed words, as it stands."""
+        """A list of the allowed words, in the file's order; repetitions are kept."""
         node = self.node_of(key)
         if node is None:
             return None
@@ -102,7 +106,7 @@ class Fields:
         return tuple(str(word) for word in words)
 
     def refuse(self, key: str | None, problem: str) -> NoReturn:
-        """Raise for a key of this mapping, or for the mapping itself."""
+        """Raise ``ConfigError`` for a key, or with ``None`` for the mapping itself."""
         path = ".".join(part for part in (self.path, key) if part)
         node = self.node.fields.get(key, self.node) if key else self.node
         at = f"{self.where}:{node.line}"

@@ -1,21 +1,33 @@
-"""What each key of a file means here: one finding a key, from the table in ``keys``. Pure."""
+"""What a key of a config can mean: the levels, a finding, and the checks of a key's value. Pure.
 
-from collections.abc import Iterable, Iterator, Mapping
+Most keys mean the same whatever their value is: the table in ``keys`` alone decides. A row of that
+table can name one of the checks below, for a key whose meaning depends on its value or on the agent
+that it belongs to.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
-from massgen_compat.config.keys import OWN_SECTIONS, SECTIONS, Row
-from massgen_compat.config.summary import AgentSummary, ConfigSummary, agent_nodes, printable
+from massgen_compat._upstream.backends import BACKENDS
+from massgen_compat.config.summary import MASSGEN_TYPES, AgentSummary
 from massgen_compat.config.tree import Node
-from massgen_compat.config.values import ERROR, IGNORED, NEEDS_MASSGEN, Level, asks
-from massgen_compat.errors import did_you_mean
+
+Level: TypeAlias = Literal["honoured", "ignored", "needs_massgen", "error"]
+
+HONOURED: Final = "honoured"
+IGNORED: Final = "ignored"
+NEEDS_MASSGEN: Final = "needs_massgen"
+ERROR: Final = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """What one key of a file means here.
 
-    ``key`` is its path (``agents[0].backend.mcp_servers``), ``line`` counts from 1. Keys that one
-    row of the table explains are not opened: ``reasoning`` is one finding, whatever it holds.
+    ``key`` is the path of the key (``agents[0].backend.mcp_servers``), and ``line`` is its line,
+    counted from 1. A key that one row of the table explains has one finding, whatever it holds:
+    the keys inside ``reasoning``, for example, have no findings of their own.
     """
 
     key: str
@@ -24,108 +36,94 @@ class Finding:
     message: str
 
 
-def find(tree: Node, summary: ConfigSummary) -> tuple[Finding, ...]:
-    """The findings of a whole file, in its order of keys."""
-    return tuple(_in_section("", "", tree, None, dict(_pair(tree, summary))))
+Verdict: TypeAlias = tuple[Level, str] | None
+"""The level and the message of a value; ``None`` where the row of the table says everything."""
+
+ValueCheck: TypeAlias = Callable[[Node, AgentSummary | None], Verdict]
+"""Looks at a value, and at the agent that it belongs to (``None`` outside of an agent)."""
 
 
-def _pair(tree: Node, summary: ConfigSummary) -> Iterable[tuple[str, AgentSummary]]:
-    paths = (path for path, _ in agent_nodes(tree))
-    return zip(paths, summary.agents, strict=True)
+SENSITIVITIES: Final[Mapping[str, str]] = {
+    "lenient": "lenient",
+    "balanced": "balanced",
+    "strict": "strict",
+    "roi": "balanced",
+    "roi_conservative": "balanced",
+    "roi_balanced": "balanced",
+    "roi_aggressive": "balanced",
+    "sequential": "balanced",
+    "consistency": "balanced",
+    "diversity": "balanced",
+    "reflective": "balanced",
+    "adversarial": "strict",
+    "checklist": "strict",
+    "checklist_scored": "strict",
+    "checklist_gated": "strict",
+}
+"""MassGen's names of ``voting_sensitivity``, and the nearest of the three that exist here."""
 
 
-def _in_section(
-    section: str,
-    path: str,
-    node: Node,
-    agent: AgentSummary | None,
-    agents: Mapping[str, AgentSummary],
-) -> Iterator[Finding]:
-    """``section`` names the rows, ``path`` the place; ``agents`` are those still to come."""
-    for name, child in node.fields.items():
-        here = _join(path, printable(name))
-        inner = _join(section, name)
-        if inner == "agents":
-            yield from _in_agents(here, child, agents)
-        elif inner == "agent":
-            yield from _in_mapping("agents[]", here, child, agents.get(here), agents)
-        elif f"{inner}[]" in SECTIONS and child.items:
-            for index, item in enumerate(child.items):
-                yield from _in_mapping(f"{inner}[]", f"{here}[{index}]", item, agent, agents)
-        elif inner in SECTIONS and name.isidentifier():
-            yield from _in_mapping(inner, here, child, agent, agents)
-        else:
-            level, message = _judged(section, name, child, agent)
-            yield Finding(key=here, line=child.line, level=level, message=message)
+def asks(node: Node) -> bool:
+    """Whether a key's value asks for something: not false, null, 0, empty or ``enabled: false``."""
+    if node.value in (None, False, "off", "none") or not node.value:
+        return False
+    return "enabled" not in node.fields or asks(node.fields["enabled"])
 
 
-def _in_agents(path: str, node: Node, agents: Mapping[str, AgentSummary]) -> Iterator[Finding]:
-    if not node.items:
-        yield Finding(key=path, line=node.line, level=ERROR, message="must be a list of agents")
-    for index, item in enumerate(node.items):
-        here = f"{path}[{index}]"
-        yield from _in_mapping("agents[]", here, item, agents.get(here), agents)
+def check_sensitivity(node: Node, _agent: AgentSummary | None) -> Verdict:
+    """MassGen has more sensitivities than the three whose wording exists here."""
+    nearest = SENSITIVITIES.get(node.value) if isinstance(node.value, str) else None
+    if nearest is None or nearest == node.value:
+        return None
+    return IGNORED, f"not available: agents judge as with `{nearest}`, the nearest"
 
 
-def _in_mapping(
-    section: str,
-    path: str,
-    node: Node,
-    agent: AgentSummary | None,
-    agents: Mapping[str, AgentSummary],
-) -> Iterator[Finding]:
-    if node.fields:
-        yield from _in_section(section, path, node, agent, agents)
-    elif node.value is None or isinstance(node.value, Mapping):
-        yield Finding(key=path, line=node.line, level=IGNORED, message="empty")
-    else:
-        yield Finding(key=path, line=node.line, level=ERROR, message="must be a mapping")
+def check_backend_type(node: Node, _agent: AgentSummary | None) -> Verdict:
+    """Some types are programs or frameworks, not endpoints."""
+    if isinstance(node.value, str) and node.value in MASSGEN_TYPES:
+        return NEEDS_MASSGEN, "a command line tool or framework that only MassGen drives"
+    return None
 
 
-def _judged(section: str, name: str, node: Node, agent: AgentSummary | None) -> tuple[Level, str]:
-    row = _row(section, name)
-    if row is None:
-        return _unknown(section, name)
-    level, note = (row.check_value(node, agent) if row.check_value else None) or (
-        row.level,
-        row.note,
-    )
-    if level == NEEDS_MASSGEN and not asks(node):
+def check_hosted_tool(node: Node, agent: AgentSummary | None) -> Verdict:
+    """This library knows the wire of hosted tools for OpenAI's Responses API only."""
+    if not asks(node):
         return IGNORED, "switched off"
-    return level, note
+    row = BACKENDS.get(agent.backend) if agent else None
+    if agent is None or row is None or not row.hosted_tools:
+        return IGNORED, "hosted tools work with `type: openai` only; the agent does without"
+    if agent.api == "chat":
+        return IGNORED, "OpenAI hosts this tool on the Responses API only"
+    return None
 
 
-def _row(section: str, name: str) -> Row | None:
-    rows = SECTIONS[section]
-    if name in rows:
-        return rows[name]
-    return next(
-        (
-            row
-            for pattern, row in rows.items()
-            if pattern.endswith("*") and name.startswith(pattern.removesuffix("*"))
-        ),
-        None,
-    )
+def check_scripted_only(_node: Node, agent: AgentSummary | None) -> Verdict:
+    """Only the scripted model has a script."""
+    if agent and agent.backend == "scripted":
+        return None
+    return IGNORED, "only `type: scripted` has a script"
 
 
-def _unknown(section: str, name: str) -> tuple[Level, str]:
-    known = _known(section)
-    hint = did_you_mean(name, known)
-    if section in OWN_SECTIONS:
-        return ERROR, f"unknown key{hint or '; known are ' + ', '.join(known)}"
-    return IGNORED, f"unknown here{hint}"
+def check_coordination_mode(node: Node, _agent: AgentSummary | None) -> Verdict:
+    """The local engine coordinates agents by votes only."""
+    if node.value == "decomposition":
+        return NEEDS_MASSGEN, "agents work on parts of the task instead of voting"
+    return None
 
 
-def _known(section: str) -> list[str]:
-    prefix = f"{section}." if section else ""
-    below = {
-        each.removeprefix(prefix).partition(".")[0].removesuffix("[]")
-        for each in SECTIONS
-        if each.startswith(prefix)
-    }
-    return sorted(each for each in below | SECTIONS[section].keys() if each.isidentifier())
+def check_answer_cap(node: Node, _agent: AgentSummary | None) -> Verdict:
+    """``null`` means no cap in MassGen, where it is the default.
+
+    This library always has a cap: without one, two agents that always answer never end. In a
+    measurement of MassGen, two such agents made 815 model calls in 90 s.
+    """
+    if node.value is None:
+        return IGNORED, "unlimited in MassGen; the default here is 3"
+    return None
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def check_memory(node: Node, _agent: AgentSummary | None) -> Verdict:
+    """The request holds the conversation; only a memory that outlives it needs MassGen."""
+    if asks(node) and "persistent_memory" in node.fields and asks(node.fields["persistent_memory"]):
+        return NEEDS_MASSGEN, "agents remember earlier runs in a database"
+    return None

@@ -1,6 +1,6 @@
-"""Every key of MassGen's configs and what it means here. Pure data: the one place that says so.
+"""Every key of MassGen's configs and what it means here. Pure data, and the only place of it.
 
-How a key gets its level:
+The rules by which a key gets its level:
 
 - ``honoured``: it does here what it does in MassGen.
 - ``ignored``: the answer comes about in the same way without it. It is about MassGen's terminal,
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from massgen_compat.config.values import (
+from massgen_compat.config.findings import (
     ERROR,
     HONOURED,
     IGNORED,
@@ -37,7 +37,7 @@ from massgen_compat.config.values import (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a key means here: its level, one short sentence, and what depends on its value."""
+    """What a key means here: its level, one short sentence, and a check of its value, if any."""
 
     level: Level
     note: str
@@ -90,7 +90,7 @@ _PARAMETERS: Final = _rows(
     "user safety_identifier prompt_cache_key prompt_cache_retention truncation provider thinking",
 )
 PARAMETERS: Final = frozenset(_PARAMETERS)
-"""Keys of ``backend`` that go to the model as they are; no other key ever does."""
+"""Keys of ``backend`` that go to the model as they are. No other key is ever sent."""
 
 _BACKEND: Final = {
     **_PARAMETERS,
@@ -386,4 +386,4 @@ OWN_SECTIONS: Final = frozenset(
         "agents[].massgen_compat",
     }
 )
-"""Sections of this library: an unknown key is a mistake there, not MassGen's business."""
+"""Sections of this library, which MassGen does not read: an unknown key is an error there."""

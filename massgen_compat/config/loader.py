@@ -1,56 +1,50 @@
-"""From a YAML file to a ``Config``, or to the error that says what to change.
+"""Loads a YAML file as a ``Config``, or raises the error that says what to change in it.
 
-``parse`` is pure; ``load`` reads one file and is, with ``check``, the only I/O of the package.
+``parse`` is pure. ``read_file`` is the only I/O of the package; ``load`` and ``check`` use it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from massgen_compat._run.team import EngineName, Team
-from massgen_compat.config.findings import Finding, find
-from massgen_compat.config.massgen import chosen_engine, on_massgen
-from massgen_compat.config.summary import ConfigSummary, read_summary
+from massgen_compat.config.findings import Finding
+from massgen_compat.config.reading import Reading, read_config
 from massgen_compat.config.team import build_team
-from massgen_compat.config.tree import MAX_CHARACTERS, Node, read_tree
+from massgen_compat.config.tree import MAX_CHARACTERS
 from massgen_compat.errors import ConfigError, EngineUnavailable
 
 MAX_NAMED: Final = 5
-"""Keys that an error names; ``check`` names all."""
+"""How many keys an error names; ``check`` names all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a file says: a team that the local engine can run, and what each of its keys means."""
+    """What a file says: the team that it describes, and what each of its keys means.
+
+    The findings are in the order of the file's keys; none of them is an error or needs another
+    engine than the team's.
+    """
 
     team: Team
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A file that is YAML: what is known about it before anything in it is trusted."""
-
-    tree: Node
-    summary: ConfigSummary
-    findings: tuple[Finding, ...]
-    engine: EngineName = "local"
-
-
 def load(path: Path | str, env: Mapping[str, str], *, engine: EngineName | None = None) -> Config:
-    """Read one MassGen YAML file; variables come from ``env``.
+    """Read one MassGen YAML file.
 
-    ``engine`` overrides the file's own choice.
+    ``env`` gives the values of ``${NAME}``. ``engine`` overrides the engine that the file chooses.
 
-    Raises ``ConfigError``, with the file as it was named, and the line and key where there is one;
-    ``EngineUnavailable`` if it needs MassGen itself.
+    Raises ``ConfigError`` for a file that cannot be read or holds an error; it names the file as
+    the caller did, and the line and the key where there is one. Raises ``EngineUnavailable`` for a
+    file that needs MassGen itself and does not choose it.
     """
     return parse(read_file(path), env, str(path), engine=engine)
 
 
 def read_file(path: Path | str) -> str:
-    """The text of a config file. Raises ``ConfigError`` for a file that is none."""
+    """The text of a file. Raises ``ConfigError`` if it is unreadable, too long or not UTF-8."""
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_CHARACTERS + 1)
@@ -69,31 +63,22 @@ def read_file(path: Path | str) -> str:
 def parse(
     text: str, env: Mapping[str, str], where: str, *, engine: EngineName | None = None
 ) -> Config:
-    """The ``Config`` of YAML text; ``where`` names the file, and the team by its stem.
+    """The ``Config`` of YAML text; ``where`` is the file's name, and its stem names the team.
 
-    Raises as ``load`` does. The team never holds what a finding calls unavailable.
+    Raises what ``load`` raises. The team never holds what a finding calls unavailable.
     """
     reading = read_config(text, where, engine=engine)
-    refuse_unavailable(reading.findings, where)
-    return Config(build_team(reading.tree, env, where, reading.engine), reading.findings)
+    refuse_unavailable(reading)
+    return Config(build_team(reading, env), reading.findings)
 
 
-def read_config(text: str, where: str, *, engine: EngineName | None = None) -> Reading:
-    """YAML text with its findings. Raises ``ConfigError`` for text that is no YAML mapping."""
-    tree = read_tree(text, where)
-    summary = read_summary(tree, where)
-    chosen = engine or chosen_engine(tree)
-    found = find(tree, summary)
-    return Reading(tree, summary, on_massgen(found, tree) if chosen == "massgen" else found, chosen)
-
-
-def refuse_unavailable(findings: Sequence[Finding], where: str) -> None:
-    """Raise for the first error, else for what needs MassGen."""
-    for finding in findings:
+def refuse_unavailable(reading: Reading) -> None:
+    """Raise ``ConfigError`` for the first error, or ``EngineUnavailable`` if keys need MassGen."""
+    for finding in reading.findings:
         if finding.level == "error":
-            at = f"{where}:{finding.line}"
+            at = f"{reading.where}:{finding.line}"
             raise ConfigError(f"`{finding.key}`: {finding.message}", where=at, key=finding.key)
-    needing = [finding for finding in findings if finding.level == "needs_massgen"]
+    needing = [finding for finding in reading.findings if finding.level == "needs_massgen"]
     if needing:
         named = ", ".join(f"`{each.key}` (line {each.line})" for each in needing[:MAX_NAMED])
         more = f" and {len(needing) - MAX_NAMED} more" if len(needing) > MAX_NAMED else ""
@@ -101,6 +86,6 @@ def refuse_unavailable(findings: Sequence[Finding], where: str) -> None:
             f"needs MassGen itself: {named}{more}. Change or remove them, or let MassGen run this "
             "team with `massgen_compat: {engine: massgen}`, which needs "
             "pip install 'massgen-compat[massgen]'; `massgen-compat check` explains every key.",
-            where=where,
+            where=reading.where,
             key=needing[0].key,
         )

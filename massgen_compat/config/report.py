@@ -1,4 +1,7 @@
-"""The ``check`` report: what a config means here, for people and as JSON."""
+"""The report of ``check``: what a config means here, as text for people and as JSON.
+
+``check`` reads the file once. Where ``load`` would raise, the report holds the error.
+"""
 
 import json
 import re
@@ -9,16 +12,16 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from massgen_compat._admission.prices import Quote, quote, without_price
-from massgen_compat._massgen.fit import problems as massgen_problems
+from massgen_compat._massgen.config import problems as massgen_problems
 from massgen_compat._massgen.package import installed, refusal
 from massgen_compat._run.team import Agent, EngineName, Team
 from massgen_compat._upstream.backends import BACKENDS
 from massgen_compat._upstream.backends import resolve as resolve_backend
-from massgen_compat.config.findings import Finding
-from massgen_compat.config.loader import Reading, read_config, read_file, refuse_unavailable
+from massgen_compat.config.findings import ERROR, NEEDS_MASSGEN, Finding, Level
+from massgen_compat.config.loader import read_file, refuse_unavailable
+from massgen_compat.config.reading import Reading, read_config
 from massgen_compat.config.summary import AgentSummary, ConfigSummary
 from massgen_compat.config.team import build_team
-from massgen_compat.config.values import ERROR, NEEDS_MASSGEN, Level
 from massgen_compat.errors import ConfigError, EngineUnavailable
 from massgen_compat.policies import DEFAULT, Policy, named
 from massgen_compat.policies import resolve as resolve_policy
@@ -41,12 +44,14 @@ _VERDICTS: Final[Mapping[Verdict, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What was found in a file. ``error`` is what ``load`` would raise; without it, all is well.
+    """What was found in a file.
 
-    ``summary`` is ``None`` where the file could not be read as YAML. ``missing`` says what the
-    environment lacks for serving it: the file itself is none the worse for that. ``prices`` are
-    those of the agents, where the file can be loaded; ``None`` is an unknown one. ``engine`` is the
-    one that the file needs: its own choice, or ``massgen`` where a key leaves no other.
+    ``error`` is the message that ``load`` would raise; ``None`` means that the file can be loaded.
+    ``summary`` is ``None`` where the file could not be read as YAML. ``missing`` says, one sentence
+    each, what the environment lacks for serving the file; that is no fault of the file. ``prices``
+    has one entry for each agent, where the file can be loaded; an unknown price is ``None``.
+    ``engine`` is the one that the file needs: its own choice, or ``massgen`` where a key leaves no
+    other.
     """
 
     file: str
@@ -65,16 +70,16 @@ class CheckReport:
 
     @property
     def counts(self) -> Mapping[Level, int]:
-        """How many keys there are of each level."""
+        """The number of findings of each level."""
         counted = Counter(finding.level for finding in self.findings)
         return {level: counted[level] for level in _TITLES}
 
     def text(self) -> str:
-        """The report for a terminal: no trailing newline, no colours, nothing of ``env``."""
+        """The report for a terminal, without colours, values of ``env``, or a last newline."""
         return "\n".join(_lines(self))
 
     def to_json(self) -> str:
-        """The report as a JSON object; every finding on its own, in the file's order."""
+        """The report as a JSON object; the findings are ungrouped and in the file's order."""
         agents = self.summary.agents if self.summary else ()
         report = {
             "file": self.file,
@@ -93,7 +98,10 @@ class CheckReport:
 
 
 def check(path: Path | str, env: Mapping[str, str]) -> CheckReport:
-    """Check one file. Never raises for its content, nor for a file that cannot be read."""
+    """Check one file. It never raises, neither for the content nor for an unreadable file.
+
+    ``env`` is looked at for the keys and URLs of providers that the file needs.
+    """
     try:
         text = read_file(path)
     except ConfigError as error:
@@ -102,12 +110,12 @@ def check(path: Path | str, env: Mapping[str, str]) -> CheckReport:
 
 
 def check_text(text: str, env: Mapping[str, str], where: str) -> CheckReport:
-    """Check YAML text; ``where`` is the file's name in the report. Pure."""
+    """Check YAML text as ``check`` does; ``where`` is the file's name in the report."""
     try:
         reading = read_config(text, where)
     except ConfigError as error:
         return _failed(where, error)
-    problems, team = _problems(reading, env, where)
+    problems, team = _problems(reading, env)
     needs_massgen = any(isinstance(problem, EngineUnavailable) for problem in problems)
     findings = reading.findings
     quotes = _quotes(team, env) if team and not problems else ()
@@ -132,7 +140,7 @@ def _quotes(team: Team, env: Mapping[str, str]) -> tuple[Quote | None, ...]:
 def _missing(
     team: Team, summary: ConfigSummary, env: Mapping[str, str], quotes: Iterable[Quote | None]
 ) -> tuple[str, ...]:
-    """What would keep the team from being served: keys, URLs, and prices for ``max_cost``."""
+    """What the environment lacks for serving the team: keys, URLs, prices for ``max_cost``."""
     lacking: list[str] = []
     on_massgen = team.settings.engine == "massgen"
     if on_massgen and (unavailable := refusal(installed())):
@@ -160,24 +168,26 @@ def _failed(where: str, error: ConfigError) -> CheckReport:
     return CheckReport(file=where, verdict="error", summary=None, findings=(), error=error.message)
 
 
-def _problems(
-    reading: Reading, env: Mapping[str, str], where: str
-) -> tuple[list[ConfigError], Team | None]:
-    """What ``load`` raises; beside the need for MassGen also what it would raise without that."""
+def _problems(reading: Reading, env: Mapping[str, str]) -> tuple[list[ConfigError], Team | None]:
+    """The errors that ``load`` would raise one after the other, and the team if it can be built.
+
+    A file that needs MassGen is read on: an error in its values would come up next.
+    """
     problems: list[ConfigError] = []
     team: Team | None = None
     try:
-        refuse_unavailable(reading.findings, where)
+        refuse_unavailable(reading)
     except EngineUnavailable as error:
         problems.append(error)
     except ConfigError as error:
         return [error], None
     try:
-        team = build_team(reading.tree, env, where, reading.engine)
+        team = build_team(reading, env)
     except ConfigError as error:
         problems.append(error)
     if team is not None and reading.engine == "massgen":
-        problems += [ConfigError(each, where=where) for each in massgen_problems(team, _policy_of)]
+        unfit = massgen_problems(team, _policy_of)
+        problems += [ConfigError(each, where=reading.where) for each in unfit]
     return problems, team
 
 
@@ -188,7 +198,7 @@ def _policy_of(agent: Agent) -> Policy:
 
 
 def _with_problem(findings: tuple[Finding, ...], problem: ConfigError) -> tuple[Finding, ...]:
-    """Put an error in the place of its key's finding, or beside them where the key is missing."""
+    """Replace the finding of the error's key by the error; add it where the key has no finding."""
     known = {finding.key: finding.level for finding in findings}
     if problem.key is None or known.get(problem.key) in (ERROR, NEEDS_MASSGEN):
         return findings
@@ -225,7 +235,7 @@ def _lines(report: CheckReport) -> Iterator[str]:
 
 
 def _why(report: CheckReport) -> str:
-    """Why the file needs the engine that it needs."""
+    """Which keys make the file need MassGen; empty where the file may run as it is."""
     if report.verdict != "needs_massgen":
         return ""
     keys = dict.fromkeys(
@@ -241,7 +251,7 @@ def _agent_row(agent: AgentSummary) -> tuple[str, ...]:
 
 
 def _policy_lines(name: str) -> Iterator[str]:
-    """What a policy changes; nothing for the default."""
+    """What a policy changes in the requests; no lines for the default."""
     policy = named(name)
     if policy is None:
         yield f"policy {name}: not one of the library's own"

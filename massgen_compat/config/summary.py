@@ -1,13 +1,14 @@
-"""What a config is about, at a glance: the team's name, and each agent's model and wire.
+"""The summary of a config: the team's name, and each agent's model, wire, policy and inputs. Pure.
 
-Read leniently, so that a report can name what stands in a file that cannot be loaded. Model names
-are those of the file, with variables unexpanded: a report shows nothing of the environment.
+It is read leniently, so that a report can also name what stands in a file that cannot be loaded;
+``team`` reads the same keys strictly. Model names are those of the file, and variables in them are
+not expanded: a report shows nothing of the environment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Final
+from typing import Final, TypeAlias
 
 from massgen_compat._agents.inputs import KINDS, inputs_of
 from massgen_compat._run.team import Agent, Api, Backend
@@ -38,11 +39,12 @@ DEFAULT_MODELS: Final = {"openai": "gpt-5.2", "scripted": "scripted"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSummary:
-    """An agent as its file names it; ``api`` is ``None`` where no wire is involved.
+    """An agent as its file names it; ``?`` stands for what is missing or of a wrong type.
 
-    ``policy`` is the name of its model policy: the one that the file asks for, else the one that
-    the model's name finds. ``inputs`` are the kinds of input that it takes; they are empty where
-    the file alone does not tell.
+    ``api`` is ``None`` where no wire is involved. ``policy`` is the name of the model policy: the
+    one that the file asks for, else the one that the model's name finds. ``inputs`` are the kinds
+    of input that the agent takes, ``text`` first; they are empty where the file alone does not
+    tell.
     """
 
     id: str
@@ -61,8 +63,12 @@ class ConfigSummary:
     agents: tuple[AgentSummary, ...]
 
 
-def agent_nodes(tree: Node) -> tuple[tuple[str, Node], ...]:
-    """The agents and the paths of their keys: a list of ``agents``, or one ``agent``."""
+AgentNode: TypeAlias = tuple[str, Node]
+"""The path of an agent in its file (``agents[0]`` or ``agent``), and its value."""
+
+
+def agent_nodes(tree: Node) -> tuple[AgentNode, ...]:
+    """The agents of a file: a list of ``agents``, or one ``agent``; empty without either."""
     listed = tree.fields.get("agents")
     if listed is not None:
         return tuple((f"agents[{index}]", node) for index, node in enumerate(listed.items))
@@ -70,14 +76,16 @@ def agent_nodes(tree: Node) -> tuple[tuple[str, Node], ...]:
     return () if alone is None else (("agent", alone),)
 
 
-def read_summary(tree: Node, where: str) -> ConfigSummary:
-    """Read what can be read; what is missing or of a wrong type shows as ``?``."""
+def read_summary(tree: Node, agents: Sequence[AgentNode], where: str) -> ConfigSummary:
+    """Summarise a tree and its agents; the stem of ``where``, the file's name, names the team.
+
+    It never raises: what is missing or of a wrong type shows as ``?``.
+    """
     own = tree.fields.get("massgen_compat")
-    agents = tuple(
-        _agent(node, f"agent{index}", own)
-        for index, (_, node) in enumerate(agent_nodes(tree), start=1)
+    summaries = tuple(
+        _agent(node, f"agent{index}", own) for index, (_, node) in enumerate(agents, start=1)
     )
-    return ConfigSummary(model=_text(own, "model", PurePath(where).stem), agents=agents)
+    return ConfigSummary(model=_text(own, "model", PurePath(where).stem), agents=summaries)
 
 
 def _agent(node: Node, default_id: str, shared: Node | None) -> AgentSummary:
@@ -100,7 +108,7 @@ def _agent(node: Node, default_id: str, shared: Node | None) -> AgentSummary:
 
 
 def _taken(model: str, backend: Backend, stated: Node | None) -> tuple[str, ...]:
-    """What the agent takes. A model whose name is a variable is not known here."""
+    """The agent's inputs. A model whose name is a variable is not known here: none are told."""
     if stated is not None:
         named = [item.value for item in stated.items]
         return ("text", *(kind for kind in KINDS if kind in named))
@@ -125,6 +133,6 @@ def _text(node: Node | None, key: str, default: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text of a file as it can be shown in a terminal: one short line without control codes."""
+    """Text of a file in a form that a terminal can show: one short line without control codes."""
     shown = text if text.isprintable() else ascii(text)
     return shown if len(shown) <= 128 else f"{shown[:128]}…"

@@ -1,7 +1,11 @@
-"""From a tree without errors to a ``Team``. Pure: the environment is an argument."""
+"""Builds the ``Team`` of a config whose findings hold no error. Pure: ``env`` is an argument.
+
+This reading is strict: every value has to have its type and range. It cannot be one with the
+lenient reading in ``summary``, which must not fail at a file that has mistakes.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
 from typing import Any, Final, cast, get_args
@@ -12,7 +16,6 @@ from massgen_compat._run.team import (
     Agent,
     Api,
     Backend,
-    EngineName,
     Limits,
     Strategy,
     StreamTurns,
@@ -24,13 +27,13 @@ from massgen_compat._run.team import (
 from massgen_compat._upstream.backends import BACKENDS
 from massgen_compat.config.blocks import background_agent, background_rules, escalation, prices
 from massgen_compat.config.fields import Fields
+from massgen_compat.config.findings import SENSITIVITIES
 from massgen_compat.config.keys import PARAMETERS
-from massgen_compat.config.massgen import massgen_view
-from massgen_compat.config.summary import APIS, DEFAULT_MODELS, MASSGEN_TYPES, agent_nodes
+from massgen_compat.config.reading import Reading
+from massgen_compat.config.summary import APIS, DEFAULT_MODELS, MASSGEN_TYPES, AgentNode
 from massgen_compat.config.tree import Node
-from massgen_compat.config.values import SENSITIVITIES
 from massgen_compat.errors import ConfigError
-from massgen_compat.testing.language import parse_script
+from massgen_compat.testing.script import parse_script
 
 TYPES: Final = (*BACKENDS, "scripted", *sorted(MASSGEN_TYPES))
 HOSTED_TOOLS: Final = {
@@ -43,30 +46,29 @@ NOVELTIES: Final = ("lenient", "balanced", "strict")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def build_team(
-    tree: Node, env: Mapping[str, str], where: str, engine: EngineName = "local"
-) -> Team:
-    """The team that a config describes, to be run by that engine.
+def build_team(reading: Reading, env: Mapping[str, str]) -> Team:
+    """The team that a config describes, to be run by the reading's engine.
 
-    ``${NAME}`` is expanded from ``env`` in the values of ``backend``, and nowhere else: the rest
-    is text for models. Raises ``ConfigError`` for a value of a wrong type, an unknown choice, a
-    missing model, a repeated agent id, or a variable that is not set.
+    ``${NAME}`` is replaced by its value in ``env`` in the values of ``backend``, and nowhere else:
+    the rest is text for models. Raises ``ConfigError`` for a value of a wrong type, an unknown
+    choice, a missing model, a repeated agent id, or a variable that is not set.
     """
-    root = Fields(tree, "", where)
+    root = Fields(reading.tree, "", reading.where)
     own = root.inner("massgen_compat")
     shared = _Shared(_api(own), own.text("policy"), _inputs(own), own.flag("prompt_cache_key"))
+    listed = _some_agents(root, reading.agents)
     agents = [
-        _agent(Fields(node, path, where), f"agent{index}", shared, env)
-        for index, (path, node) in enumerate(_agents(root), start=1)
+        _agent(Fields(node, path, reading.where), f"agent{index}", shared, env)
+        for index, (path, node) in enumerate(listed, start=1)
     ]
-    _refuse_repeated_ids(root, agents)
+    _refuse_repeated_ids(listed, agents, reading.where)
     settings = replace(
         _settings(root, own),
         background_agent=background_agent(own, [agent.id for agent in agents]),
         background_rules=background_rules(own),
         prices=prices(own, [agent.model for agent in agents]),
-        engine=engine,
-        massgen=massgen_view(tree, env) if engine == "massgen" else None,
+        engine=reading.engine,
+        massgen=_massgen_view(reading.tree, env) if reading.engine == "massgen" else None,
     )
     first = escalation(own, [agent.id for agent in agents])
     try:
@@ -74,25 +76,28 @@ def build_team(
     except ValueError as error:
         own.refuse("escalation", f"cannot be: {error}")
     try:
-        return Team(own.text("model") or PurePath(where).stem, agents, settings=settings)
+        name = own.text("model") or PurePath(reading.where).stem
+        return Team(name, agents, settings=settings)
     except ValueError as error:
         own.refuse("model", f"cannot be served: {error}")
 
 
-def _agents(root: Fields) -> tuple[tuple[str, Node], ...]:
+def _some_agents(root: Fields, agents: tuple[AgentNode, ...]) -> tuple[AgentNode, ...]:
     listed, alone = (key in root.node.fields for key in ("agents", "agent"))
     if listed and alone:
         root.refuse("agent", "stands beside `agents`; keep one of them")
     if not listed and not alone:
         root.refuse(None, "not a team config: there is neither `agents` nor `agent`")
-    return agent_nodes(root.node) or root.refuse("agents", "must be a list of agents")
+    return agents or root.refuse("agents", "must be a list of agents")
 
 
-def _refuse_repeated_ids(root: Fields, agents: list[Agent]) -> None:
+def _refuse_repeated_ids(
+    listed: tuple[AgentNode, ...], agents: Sequence[Agent], where: str
+) -> None:
     seen: dict[str, str] = {}
-    for agent, (path, node) in zip(agents, agent_nodes(root.node), strict=True):
+    for agent, (path, node) in zip(agents, listed, strict=True):
         if agent.id in seen:
-            fields = Fields(node, path, root.where)
+            fields = Fields(node, path, where)
             fields.refuse("id", f"must be unique, and {seen[agent.id]} has the same")
         seen[agent.id] = path
 
@@ -102,7 +107,7 @@ def _refuse_repeated_ids(root: Fields, agents: list[Agent]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What holds for all agents that do not say so themselves."""
+    """Settings of the whole file, for each agent that does not have its own."""
 
     api: Api | None
     policy: str | None
@@ -152,7 +157,7 @@ def _api(own: Fields) -> Api | None:
 
 
 def _inputs(own: Fields) -> tuple[InputKind, ...] | None:
-    """Text, which every agent takes, can be listed with the others."""
+    """The kinds besides text. A config may list text as well, which every agent takes anyway."""
     named = own.choices("inputs", ("text", *KINDS))
     return None if named is None else tuple(kind for kind in KINDS if kind in named)
 
@@ -204,7 +209,7 @@ def _expanded(config: Fields, key: str, env: Mapping[str, str]) -> str | None:
 
 
 def _expand(config: Fields, key: str, value: Any, env: Mapping[str, str]) -> Any:
-    """Fill in the variables; a value is never shown, and never expanded again."""
+    """Fill in the variables. A value is never shown, and never searched for variables itself."""
 
     def fill(found: re.Match[str]) -> str:
         name = found[1]
@@ -228,7 +233,11 @@ def _expand(config: Fields, key: str, value: Any, env: Mapping[str, str]) -> Any
 
 
 def _tool_rounds(own: Fields) -> int | None:
-    """``presenter``: it goes on alone; ``team``: the team decides every step; ``every_n:3``."""
+    """After how many steps with client tools the team decides again; ``None``: never.
+
+    ``presenter`` (the default) goes on alone, with ``team`` the team decides every step, and with
+    ``every_n:3`` every third one.
+    """
     text = own.text("tool_rounds") or "presenter"
     if text in {"presenter", "team"}:
         return 1 if text == "team" else None
@@ -280,7 +289,10 @@ def _strategy(rules: Fields) -> str | None:
 
 
 def _limits(own: Fields, timeouts: Fields) -> Limits:
-    """``deadline_seconds: null`` means none; MassGen's timeout holds where the key is absent."""
+    """The limits. ``deadline_seconds: null`` means no deadline.
+
+    Where the key is absent, MassGen's ``orchestrator_timeout_seconds`` is the deadline.
+    """
     limits = own.inner("limits")
     deadline = limits.seconds("deadline_seconds")
     bounds = Limits(
@@ -298,6 +310,33 @@ def _limits(own: Fields, timeouts: Fields) -> Limits:
 def _timeouts(own: Fields) -> Timeouts:
     block = own.inner("timeouts")
     return Timeouts(**_without_none({name: block.seconds(name) for name in _TIMEOUTS}))
+
+
+def _massgen_view(tree: Node, env: Mapping[str, str]) -> dict[str, Any]:
+    """The file as MassGen reads it: without this library's block, with the variables filled in.
+
+    A variable that ``env`` does not have stays: MassGen knows some of its own (``${cwd}``).
+    """
+    plain = cast("dict[str, Any]", tree.plain())
+    plain.pop("massgen_compat", None)
+    return {key: _filled(value, env) for key, value in plain.items()}
+
+
+def _filled(value: Any, env: Mapping[str, str]) -> Any:
+    match value:
+        case str():
+            return _VARIABLE.sub(lambda found: env.get(found[1], found[0]), value)
+        case list():
+            return [_filled(item, env) for item in cast("list[Any]", value)]
+        case dict():
+            fields = cast("dict[str, Any]", value)
+            # A system message is text for a model, and may speak about variables.
+            return {
+                key: item if key == "system_message" else _filled(item, env)
+                for key, item in fields.items()
+            }
+        case _:
+            return value
 
 
 def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""YAML text to a tree of values that know their lines. Pure, and the only user of PyYAML.
+"""Parses YAML text into a tree of values that know their lines. Pure; only this module uses PyYAML.
 
-A config may be somebody else's file: tags that build objects, duplicate keys, numbers that JSON
-does not have and files that explode (aliases, nesting) are refused, each with its line.
+A config may be somebody else's file. Therefore tags that build objects, duplicate keys, numbers
+that JSON does not have, and small files that become large ones (by aliases, by nesting) are
+refused, with the line.
 """
 
 import math
@@ -16,7 +17,7 @@ from massgen_compat.errors import ConfigError
 
 MAX_CHARACTERS: Final = 1_000_000
 MAX_NODES: Final = 10_000
-"""Values in a file, aliases counted as often as they are used; MassGen's largest file has 679."""
+"""The values in a file; an alias counts as often as it is used. MassGen's largest file has 679."""
 MAX_DEPTH: Final = 40
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -24,7 +25,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and the line (from 1) of its key, or of itself where it has no key."""
+    """A value and its line, counted from 1: the line of its key, if it has one."""
 
     line: int
     value: "Scalar | tuple[Node, ...] | Mapping[str, Node]"
@@ -51,7 +52,7 @@ class Node:
 
 
 def read_tree(text: str, where: str) -> Node:
-    """Parse YAML text; ``where`` is the file's name in messages.
+    """The tree of YAML text; ``where`` is the file's name in messages.
 
     Raises ``ConfigError`` for anything but one document that is a mapping of plain values.
     """
@@ -81,7 +82,7 @@ def _refuse(where: str, mark: yaml.Mark | None, problem: str) -> NoReturn:
 
 
 class _Composer(yaml.SafeLoader):
-    """Composes nodes within the bounds: composing recurses, and a deep nest would not return."""
+    """Composes nodes within the bounds. Composing recurses: a deep nest would exhaust the stack."""
 
     def __init__(self, text: str, where: str) -> None:
         super().__init__(text)
@@ -107,7 +108,10 @@ def _check_size(where: str, mark: yaml.Mark | None, *, nodes: int, depth: int) -
 
 
 class _Conversion:
-    """One walk over composed nodes. It counts, since aliases make a small file large."""
+    """One walk over the composed nodes, from PyYAML's to ours.
+
+    It counts again: the composer counts an alias once, and here its values are copied each time.
+    """
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -144,7 +148,7 @@ class _Conversion:
         return merged | own
 
     def _merged(self, node: yaml.Node, depth: int) -> dict[str, Node]:
-        """What ``<<`` brings in: a mapping, or a list of them of which the earlier ones win."""
+        """The keys that ``<<`` brings in: of a mapping, or of a list of them; earlier ones win."""
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
         merged: dict[str, Node] = {}
         for source in sources:

@@ -1,4 +1,7 @@
-"""Model-specific coordination policies: an ordered table, and how a model finds its row."""
+"""Policies: what models of one family need in a run, as an ordered table, and how it is searched.
+
+A new model is a row with its evidence; ``docs/writing-a-policy.md`` says how.
+"""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -22,11 +25,14 @@ __all__ = [
 ]
 
 POLICIES: tuple[Policy, ...] = (*GATED, DEFAULT)
-"""First match wins; the last row matches everything."""
+"""The library's own policies. The first one that matches a model's name applies; the last one
+matches every name."""
 
 
 def resolve(model: str, policies: Iterable[Policy] = ()) -> Policy:
-    """The policy of a model, by its canonical name. ``policies`` come before the table.
+    """Return the policy of a model. ``policies`` are searched before the library's own.
+
+    ``model`` may be spelled as any provider does; ``canonical`` is applied to it first.
 
     >>> resolve("openai/gpt-5.2").name
     'gpt-5.2'
@@ -41,5 +47,5 @@ def resolve(model: str, policies: Iterable[Policy] = ()) -> Policy:
 
 
 def named(name: str, policies: Iterable[Policy] = ()) -> Policy | None:
-    """The policy of that name, if there is one."""
+    """Return the policy with this name, or ``None``. ``policies`` are searched first."""
     return next((policy for policy in (*policies, *POLICIES) if policy.name == name), None)

@@ -1,7 +1,7 @@
-"""What a model family needs to coordinate well: a frozen value, and the default that adds nothing.
+"""``Policy``, a frozen value with what a family of models needs, and the default that adds nothing.
 
-A policy is data plus at most a few pure hooks. A run under the default policy sends the same bytes
-as one without any policy layer.
+A policy is data and at most two pure functions. Under the default policy a request has the same
+bytes as without any policy.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +16,9 @@ from massgen_compat._run.turn import Phase, TurnRequest
 class Submission:
     """A decision that an agent wants to make, before it counts.
 
-    ``arguments`` are those of the tool call. ``own`` is the agent's label, ``others`` are the
-    labels of the answers by its peers that it was shown; an agent that reviews its own draft alone
-    finds its own label there.
+    ``arguments``: those of the tool call, as the model wrote them. ``own``: the agent's label.
+    ``others``: the labels of the peers' answers that it was shown. Where there is no answer but its
+    own (``escalation``), they are its own label.
     """
 
     phase: Phase
@@ -29,23 +29,28 @@ class Submission:
 
 
 Prepare: TypeAlias = Callable[[TurnRequest], TurnRequest]
+"""A pure function that changes a turn before it is sent."""
+
 Review: TypeAlias = Callable[[Submission], Objection | None]
+"""A pure function that lets a decision count (``None``) or objects to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How a model family takes part in a run.
+    """How models of one family take part in a run.
 
-    ``models``: patterns (``fnmatch``) of canonical model names, see ``names.canonical``.
-    ``summary``: one line for ``check``. ``draft_as_message``: in a draft no workflow tool is
-    offered, and the message that ends the turn is the draft. ``evaluations``: ``vote`` and
-    ``new_answer`` carry an evaluation of every answer. ``section``: goes into the system message.
-    ``effort``: the reasoning effort asked for where the user names none; ``efforts``: those that
-    the model accepts, weakest first; ``conflicts``: parameters that are a 400 next to an effort
-    other than ``none``. ``serial_decisions``: no parallel tool calls while deciding.
-
-    ``prepare`` may change a turn before it is sent; ``review`` may object to a submission, which
-    turns it back, at most twice a round. Both have to be pure.
+    ``models``: patterns (``fnmatch``) of canonical model names, see ``policies.canonical``.
+    ``summary``: one line for ``massgen-compat check``.
+    ``draft_as_message``: in a draft no workflow tool is offered, and the message that ends the turn
+    is the draft.
+    ``evaluations``: ``vote`` and ``new_answer`` have an evaluation of every answer as an argument.
+    ``section``: a text for the system message.
+    ``effort``: the reasoning effort to ask for if neither config nor request names one.
+    ``efforts``: the efforts that the model accepts, weakest first.
+    ``conflicts``: parameters that the API refuses (400) next to an effort other than ``none``.
+    ``serial_decisions``: forbid parallel tool calls in drafts and evaluations.
+    ``prepare``: may change a turn before it is sent.
+    ``review``: may object to a decision. The agent is then asked again, at most twice a round.
     """
 
     name: str
@@ -63,4 +68,4 @@ class Policy:
 
 
 DEFAULT = Policy(name="default", summary="adds nothing", models=("*",))
-"""For every model without a row of its own."""
+"""The policy of every model without a row of its own."""

@@ -1,23 +1,88 @@
 """The gate: a decision counts only with an evaluation of every peer's answer. Pure.
 
-It looks at what stands in the arguments and never at reasoning tokens or at the order of items:
-recordings show both missing where a model did reason, and present where it did not
+The gate looks at the arguments of the call. It never looks at reasoning tokens or at the order of
+items: recordings have models that reasoned without either, and models that did not reason with them
 (``docs/gpt-5.2.md``).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
 
-from massgen_compat._coordination import Objection
-from massgen_compat.policies.base import Submission
+from massgen_compat._coordination import TRIES_PER_ROUND, Objection
+from massgen_compat._run.turn import Phase
+from massgen_compat.policies.base import Policy, Submission
+
+MOST_OBJECTIONS: Final = TRIES_PER_ROUND - 1
+"""How often the replies of one round are turned back; after that, a decision counts unverified."""
+
+_NOT_OFFERED: Final = (
+    "Nothing was submitted: there is no tool `{tool}` in a draft. Work on the request, check "
+    "your answer, and then write it, whole, as an ordinary message."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What a policy demands of one agent in one round. Both engines hold their agents to it.
+
+    ``own`` is the agent's label, ``shown`` are the labels of all answers that it sees.
+    """
+
+    policy: Policy
+    phase: Phase
+    own: str
+    shown: tuple[str, ...]
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The labels of the answers to evaluate: those of the peers, or the agent's own alone."""
+        return tuple(label for label in self.shown if label != self.own) or self.shown
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is nothing to evaluate but the agent's own draft."""
+        return self.judged == (self.own,)
+
+    def parameters(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a workflow tool's schema with the evaluations that the policy demands.
+
+        They are the first argument, see ``evaluations_schema``.
+        """
+        if self.phase is Phase.DRAFT or not self.policy.evaluations:
+            return dict(schema)
+        first = evaluations_schema(self.judged, own=self.alone)
+        properties: Mapping[str, Any] = schema.get("properties") or {}
+        required: Iterable[str] = schema.get("required") or ()
+        return {
+            **schema,
+            "properties": {"evaluations": first, **properties},
+            "required": ["evaluations", *required],
+        }
+
+    def objection(
+        self, kind: Literal["new_answer", "vote"], arguments: Mapping[str, Any], *, tool: str
+    ) -> Objection | None:
+        """Return why a call of a workflow tool does not count, or ``None`` if it does.
+
+        ``tool`` is its name, which is told to an agent that calls it in a draft.
+        """
+        if self.phase is Phase.DRAFT and self.policy.draft_as_message:
+            return Objection("tool_not_offered", _NOT_OFFERED.format(tool=tool))
+        if self.phase is Phase.DRAFT or self.policy.review is None:
+            return None
+        submission = Submission(
+            phase=self.phase, kind=kind, arguments=arguments, own=self.own, others=self.judged
+        )
+        return self.policy.review(submission)
 
 
 def evaluations_schema(labels: Iterable[str], *, own: bool = False) -> dict[str, Any]:
-    """The JSON schema of the ``evaluations`` argument, which stands first in both tools.
+    """Return the JSON schema of the argument ``evaluations``, which is the first of both tools.
 
-    A model without hidden reasoning writes arguments in order, so this is where it thinks before
-    it decides. ``own``: there is nothing to evaluate but the agent's own draft.
+    It comes first because a model writes arguments in their order: one without hidden reasoning
+    thinks here, before it decides. ``own``: the agent's own draft is all that there is to evaluate.
     """
     text = {"type": "string"}
     properties = {
@@ -40,10 +105,10 @@ def evaluations_schema(labels: Iterable[str], *, own: bool = False) -> dict[str,
 
 
 def review_evaluations(submission: Submission) -> Objection | None:
-    """Object to a submission without a real evaluation of every peer's answer.
+    """Object to a decision without an evaluation of every peer's answer.
 
-    Blank ones do not count, nor does one text used for several answers. Evaluations of the
-    agent's own answer are welcome and not needed, unless there is no other.
+    A blank evaluation does not count, and neither does the same text for several answers. The agent
+    may evaluate its own answer, too, and has to if there is no other.
     """
     given = submission.arguments.get("evaluations")
     rows = cast("list[object]", given) if isinstance(given, list) else []
@@ -64,7 +129,7 @@ def review_evaluations(submission: Submission) -> Objection | None:
 
 
 def _read(row: object) -> tuple[str, str]:
-    """Whom a row evaluates, and its text with case and spaces evened out."""
+    """Return the label that a row evaluates, and its text in lower case with single spaces."""
     if not isinstance(row, Mapping):
         return "", ""
     fields = cast("Mapping[str, object]", row)

@@ -1,7 +1,9 @@
 """The GPT-5 family: what is known of each model, and the policy of those that skip reasoning.
 
-Sources of the table, by column ``evidence``: ``recording`` (a recorded exchange of the real API),
-``issue`` (a public issue), ``inferred``. None of it was measured on the live API by this project.
+``evidence`` is the source of a row: a ``recording`` of an exchange with the real API, a public
+``issue``, or ``inferred`` from other rows. This project has measured nothing on the live API.
+``docs/gpt-5.2.md`` explains the defect that the policy is for. A model whose default effort is
+``none`` gets the policy by its row in ``FACTS`` alone.
 """
 
 from dataclasses import dataclass
@@ -17,8 +19,12 @@ LADDER = ("none", "minimal", "low", "medium", "high", "xhigh")
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """A model's reasoning efforts: its default (``None``: it has no such parameter or the default
-    is unknown), those it accepts, and whether ``temperature`` is accepted while none is set."""
+    """What is known of a model's reasoning efforts.
+
+    ``default``: its default effort; ``None`` if it has no such parameter, or if that is unknown.
+    ``accepted``: the efforts that it accepts, weakest first. ``temperature``: whether it accepts
+    that parameter while no effort is set; ``None``: unknown.
+    """
 
     model: str
     default: str | None
@@ -28,6 +34,7 @@ class ModelFacts:
 
 
 def _efforts(first: str, last: str) -> tuple[str, ...]:
+    # No model on record accepts both "none" and "minimal": "minimal" is there only as the weakest.
     steps = LADDER[LADDER.index(first) : LADDER.index(last) + 1]
     return tuple(step for step in steps if step != "minimal" or first == "minimal")
 
@@ -69,8 +76,8 @@ FACTS = (
     ModelFacts("gpt-5.6-terra", "medium", _efforts("none", "xhigh"), temperature=False),
     ModelFacts("gpt-5.6-luna", "medium", _efforts("none", "xhigh"), temperature=False),
 )
-"""What is on record, by canonical name. The upper ends of gpt-5.3-codex, gpt-5.5 and gpt-5.6 are
-the lowest that the records allow: they say "none and up"."""
+"""What is on record, by canonical name. For gpt-5.3-codex, gpt-5.5 and gpt-5.6 the records say
+"none and up", so the strongest effort here is the lowest one that agrees with them."""
 
 _SECTION = """\
 In this team every round has one purpose, in this order:
@@ -102,4 +109,4 @@ def _policy(facts: ModelFacts) -> Policy:
 
 
 GATED = tuple(_policy(facts) for facts in FACTS if facts.default == "none")
-"""The models that answer at once on default settings: their effort is ``none`` unless set."""
+"""The policies of the models that do not reason on default settings: their default is ``none``."""

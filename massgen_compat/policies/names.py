@@ -1,4 +1,4 @@
-"""Model names as providers spell them, brought to OpenAI's spelling."""
+"""Brings the model names that providers use to OpenAI's spelling."""
 
 import re
 
@@ -8,11 +8,11 @@ _GPT5 = re.compile(r"^gpt-?5(?!\d)")
 
 
 def canonical(model: str) -> str:
-    """The model's name without provider, variant and date, in lower case.
+    """Return the model's name without provider, variant and date, in lower case.
 
     ``openai/gpt-5.2:online``, ``gpt-5.2-2025-12-11``, ``databricks-gpt-5-2`` and an Azure
-    deployment called ``gpt-52`` are all ``gpt-5.2``. A name that says nothing of its model, as
-    Azure deployments may, stays as it is: its agent needs ``massgen_compat: {policy: NAME}``.
+    deployment called ``gpt-52`` are all ``gpt-5.2``. A name that does not tell its model, as that
+    of an Azure deployment may, stays as it is: its agent needs ``massgen_compat: {policy: NAME}``.
 
     >>> canonical("openai/gpt-5.2:online"), canonical("databricks-gpt-5-2")
     ('gpt-5.2', 'gpt-5.2')

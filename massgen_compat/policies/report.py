@@ -1,10 +1,10 @@
-"""Policies as text, for ``massgen-compat policies`` and ``check``. Pure."""
+"""Policies as text, for the commands ``massgen-compat policies`` and ``check``. Pure."""
 
 from massgen_compat.policies import FACTS, Policy, canonical, resolve
 
 
 def changes(policy: Policy) -> tuple[str, ...]:
-    """What a policy changes, a line each; nothing for the default."""
+    """Return a line for each thing that a policy changes; none for the default."""
     lines: list[str] = []
     if policy.draft_as_message:
         lines.append("drafts: an ordinary message; no workflow tool is offered in that round")
@@ -27,14 +27,14 @@ def changes(policy: Policy) -> tuple[str, ...]:
 
 
 def describe(model: str, policy: Policy) -> str:
-    """What a model's policy is and changes."""
+    """Return the name of a model's policy and what it changes, as lines of text."""
     lines = [f"{model}: policy {policy.name} ({policy.summary})"]
     lines += [f"  {line}" for line in changes(policy)]
     return "\n".join(lines)
 
 
 def table() -> str:
-    """Every model on record: its policy, its efforts, and how that is known."""
+    """Return all models on record as a table: policy, efforts, and how that is known."""
     head = ("model", "policy", "default effort", "accepted efforts", "temperature", "evidence")
     rows: list[tuple[str, ...]] = [head]
     for facts in FACTS:
@@ -61,7 +61,7 @@ def table() -> str:
 
 
 def resolved(model: str) -> str:
-    """The policy of one model name, as a user spells it."""
+    """Describe the policy of a model, whose name may be spelled as any provider does."""
     name = canonical(model)
     known = "" if name == model else f" (as {name})"
     return describe(f"{model}{known}", resolve(model))

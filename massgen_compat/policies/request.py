@@ -1,4 +1,4 @@
-"""What a policy changes in a request body, on both wires. Pure."""
+"""What a policy changes in a request body, for Chat Completions and for Responses. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from massgen_compat.policies.base import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaped:
-    """A request body under a policy: ``effort`` is what it asks for, ``dropped`` what it lost."""
+    """A request body under a policy.
+
+    ``effort``: the reasoning effort that it asks for. ``dropped``: parameters that were removed.
+    """
 
     body: dict[str, Any]
     effort: str | None
@@ -18,22 +21,15 @@ class Shaped:
 
 
 def shape(policy: Policy, api: Api, body: Mapping[str, Any]) -> Shaped:
-    """Add the policy's effort where the user named none, and drop what conflicts with it.
+    """Add the policy's effort if the body has none, and remove parameters that conflict with it.
 
-    The user's own value always wins, ``none`` included. On Responses the effort joins a partial
-    ``reasoning`` object. Effort other than ``none`` makes sampling parameters a 400 (recorded), so
-    a config with a ``temperature`` would break the moment an effort is added: both in one step.
+    An effort in the body always wins, also ``none``. On Responses the effort joins a partial
+    ``reasoning`` object. Both are done in one step because recordings show a 400 for sampling
+    parameters next to an effort other than ``none``: a config with a ``temperature`` that worked
+    would fail as soon as an effort is added.
     """
-    shaped = dict(body)
-    if api == "responses":
-        reasoning: dict[str, Any] = dict(shaped.get("reasoning") or {})
-        effort: str | None = reasoning.get("effort") or policy.effort
-        if effort is not None and policy.effort is not None:
-            shaped["reasoning"] = {**reasoning, "effort": effort}
-    else:
-        effort = shaped.get("reasoning_effort") or policy.effort
-        if effort is not None and policy.effort is not None:
-            shaped["reasoning_effort"] = effort
+    effort = _effort_in(api, body) or policy.effort
+    shaped = dict(body) if policy.effort is None else _with_effort(api, body, effort)
     conflicts = policy.conflicts if effort not in {None, "none"} else frozenset[str]()
     dropped = tuple(sorted(conflicts & shaped.keys()))
     for name in dropped:
@@ -41,10 +37,33 @@ def shape(policy: Policy, api: Api, body: Mapping[str, Any]) -> Shaped:
     return Shaped(body=shaped, effort=effort, dropped=dropped)
 
 
+def strengthened(policy: Policy, api: Api, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body with the next ``stronger`` effort; unchanged if there is none."""
+    effort = stronger(policy, _effort_in(api, body))
+    return dict(body) if effort is None else _with_effort(api, body, effort)
+
+
 def stronger(policy: Policy, effort: str | None) -> str | None:
-    """The next effort above ``effort`` that the model accepts, or ``None`` at the top."""
+    """Return the next stronger effort that the model accepts; ``None`` if there is none.
+
+    ``effort`` is the present one; ``None``: the policy's.
+    """
     current = effort or policy.effort
     if current not in policy.efforts:
         return None
     above = policy.efforts[policy.efforts.index(current) + 1 :]
     return above[0] if above else None
+
+
+def _effort_in(api: Api, body: Mapping[str, Any]) -> str | None:
+    if api == "chat":
+        return body.get("reasoning_effort")
+    reasoning: Mapping[str, Any] = body.get("reasoning") or {}
+    return reasoning.get("effort")
+
+
+def _with_effort(api: Api, body: Mapping[str, Any], effort: str | None) -> dict[str, Any]:
+    if api == "chat":
+        return {**body, "reasoning_effort": effort}
+    reasoning: Mapping[str, Any] = body.get("reasoning") or {}
+    return {**body, "reasoning": {**reasoning, "effort": effort}}

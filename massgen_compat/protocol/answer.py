@@ -1,8 +1,10 @@
 """The seam between a run and a wire: an ``Answer`` turns a run's events into the wire's events.
 
-There is one kind of ``Answer`` for each form of each wire: a chat stream, a chat completion. A
-transport carries the events without knowing what is in them: server-sent events (``sse``), the body
-of a reply, or typed objects in process. Nothing below ``protocol`` knows a wire. Pure.
+A wire is an API in the form in which clients use it; Chat Completions is one. It has an ``Answer``
+class for each of its forms: one for the chat stream, one for the chat completion. A transport
+carries the wire's events without knowing what is in them: as server-sent events (``sse``), as the
+body of a reply, or as typed objects in process. Engines and agents know no wire. This module is
+pure.
 """
 
 from collections.abc import Sequence
@@ -25,30 +27,37 @@ class WireEvent(NamedTuple):
 
 
 class Answer(Protocol):
-    """What one client is answered with. A stream has many events, a whole body is one event."""
+    """What one client is answered with. A stream has many events, a whole body is one event.
+
+    An answer has state and belongs to one run.
+    """
 
     def feed(self, event: RunEvent, /) -> Sequence[WireEvent]:
-        """The events that something which happened in the run adds, often none."""
+        """The wire's events for one event of the run; often there are none."""
         ...
 
     def heartbeat(self) -> Sequence[WireEvent]:
-        """The events that tell a waiting client that the run goes on, and nothing else."""
+        """The events that show a waiting client that the run goes on; they say nothing else."""
         ...
 
     def failed(self, error: MassGenError, /) -> Sequence[WireEvent]:
-        """The events that tell the client of a failure after the answer had begun."""
+        """The events that report a failure to the client after the answer has begun."""
         ...
 
     def end(self) -> Sequence[WireEvent]:
-        """The events that close the answer, after its last one or after ``failed``.
+        """The events that mark the end of the answer on the wire.
 
-        They mark the end on the wire; who reads in process needs none of them.
+        They follow the last event of ``feed``, or those of ``failed``. A reader in process does not
+        need them.
         """
         ...
 
 
 class Rendering(Protocol):
-    """How a client wants its answer written; made by the parser of its wire, with its options."""
+    """How a client wants its answer written: its wire and the options of its request.
+
+    The parser of the wire makes it.
+    """
 
     def answer(
         self,
@@ -61,15 +70,17 @@ class Rendering(Protocol):
     ) -> Answer:
         """A new answer to the run.
 
-        ``stream``: in events as they happen, else in one body at the end. ``background`` names the
-        rule by which one agent answers alone. ``unique`` is a random text that the ids are made of;
-        ``created`` is the time in Unix seconds.
+        With ``stream`` it has events as they happen, without it one body at the end.
+        ``background`` is the name of the rule by which one agent answers alone, if one does. The
+        ids in the answer are made of ``unique``, a random text; ``created`` is the time in Unix
+        seconds.
         """
         ...
 
 
 class AnswerSink:
-    """Tells ``events`` what an answer makes of the events of its run."""
+    """A sink for a run's events that feeds them to ``answer`` and sends the results to
+    ``events``."""
 
     __slots__ = ("_feed", "_send", "widen")
 
@@ -79,6 +90,6 @@ class AnswerSink:
         self._send = events.send
 
     async def send(self, event: RunEvent, /) -> None:
-        """Tell what the event adds to the answer."""
+        """Send what the event adds to the answer."""
         for each in self._feed(event):
             await self._send(each)

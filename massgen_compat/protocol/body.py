@@ -1,8 +1,8 @@
-"""JSON bodies, in and out.
+"""JSON bodies, in and out, and text of others made fit to be shown.
 
-``pydantic_core`` parses and writes them: against ``json`` it bounds the depth by itself (200
-levels, so 100 000 brackets cost microseconds), refuses ``NaN``, lone surrogates and broken UTF-8,
-and is faster in both directions.
+``pydantic_core`` parses and writes JSON here, and not ``json``: it bounds the depth by itself (200
+levels, so 100 000 brackets cost microseconds), it refuses ``NaN``, lone surrogates and broken
+UTF-8, and it is faster in both directions.
 """
 
 import codecs
@@ -13,12 +13,12 @@ from typing import Any, Final, cast
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from massgen_compat.errors import InvalidRequest
-from massgen_compat.protocol.text import encodable, shorten
 
 MAX_NESTS: Final = 50_000
 MAX_VALUES: Final = 500_000
-"""Arrays and objects, and values in all. The parser holds the interpreter's lock while it works,
-and the garbage collector walks what it makes: so many cost it some 20 ms."""
+"""Bounds of a body: arrays and objects, and values of any kind. While the parser works, and while
+the garbage collector walks what it has made, no other request is served; a body at these bounds
+takes about 20 ms."""
 
 _BLOCK: Final = 1 << 18
 
@@ -30,7 +30,7 @@ _UNPARSABLE = (
 
 
 def decode(raw: bytes) -> dict[str, Any]:
-    """The JSON object in the body of a request; of a repeated key the last value counts.
+    """The JSON object in the body of a request. Of a repeated key the last value counts.
 
     Raises ``InvalidRequest`` for anything else: broken JSON, another type, nesting over 200
     levels, more than ``MAX_NESTS`` arrays and objects or ``MAX_VALUES`` values, ``NaN`` and
@@ -53,9 +53,10 @@ def decode(raw: bytes) -> dict[str, Any]:
 
 
 def _has_too_much(raw: bytes) -> bool:
-    """Whether there are more values than allowed; what stands in strings does not count."""
+    """Whether there are more values than allowed. What stands in strings does not count."""
     if _within(raw):
         return False
+    # Without escapes, every quote begins or ends a string.
     text = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     outside: list[bytes] = []
     in_string = False
@@ -71,7 +72,7 @@ def _within(raw: bytes) -> bool:
 
 
 def _reason(problem: str) -> str:
-    """What is wrong, from the parser's message, which names a place and never the text there."""
+    """What is wrong. The parser's message names a place and never quotes the text there."""
     if "recursion limit" in problem:
         return "the body is nested too deeply"
     if "unicode" in problem or "hex escape" in problem or "surrogate" in problem:
@@ -82,8 +83,9 @@ def _reason(problem: str) -> str:
 def encode(value: Mapping[str, Any] | str) -> bytes:
     """The value as one line of JSON in UTF-8.
 
-    Line separators that are no line ends in JSON are escaped, because clients that read streams
-    with ``str.splitlines`` break at them; lone surrogates, which have no UTF-8, become U+FFFD.
+    U+2028, U+2029 and U+0085 are escaped: JSON allows them in strings, but clients that read
+    streams with ``str.splitlines`` would break the line there. Lone surrogates, which UTF-8 cannot
+    hold, become U+FFFD.
     """
     try:
         line = to_json(value)
@@ -97,3 +99,22 @@ def encode(value: Mapping[str, Any] | str) -> bytes:
             .replace(b"\xc2\x85", b"\\u0085")
         )
     return line
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates replaced by U+FFFD, so that it always encodes as UTF-8."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text on one line, cut to ``limit`` characters, without unprintable ones.
+
+    Only the beginning of a long text is looked at, so that its length costs nothing.
+    """
+    line = " ".join(encodable(text[: 4 * limit]).split())
+    shown = "".join(character if character.isprintable() else "�" for character in line)
+    if len(shown) <= limit and len(text) <= 4 * limit:
+        return shown
+    return shown[: limit - 1].rstrip() + "…"

@@ -1,8 +1,34 @@
-"""Errors as HTTP replies and as stream events, in OpenAI's shape. One table, nothing else decides.
+"""Errors as HTTP replies and as stream events, in OpenAI's shape.
 
-Statuses: an upstream's 401 is a 502 here, because a 401 would tell the client that its own key is
-wrong. ``x-should-retry: false`` is what the SDKs obey instead of retrying a 5xx twice; it is sent
-where model calls were paid for and where a retry cannot help.
+The table ``ERRORS`` gives each class of errors its status, type and code; nothing else does. An
+upstream's 401 is a 502 here, because a 401 would tell the client that its own key is wrong. The
+header ``x-should-retry: false`` keeps OpenAI's SDKs from sending a request again; it is sent where
+model calls were paid for and where a retry cannot help.
+
+Where each 4xx is made (modules without a package stand in ``protocol``)::
+
+    400  not a JSON object, nested too deeply, too many values     body
+    400  no model; parameters that exclude each other              chat.request
+    400  type, value or absence of a parameter                     chat.request, chat.messages,
+                                                                   chat.tools, options,
+                                                                   validation (the sentences)
+    400  order of messages, results without calls, no content      chat.history
+    400  tools, tool_choice, functions, function_call              chat.tools
+    400  response_format and its schema                            chat.response_format
+    400  a parameter that is not supported, or unknown             parameters
+    400  items of a Responses body, what is stored at OpenAI       foreign.responses
+    400  what the team that answers cannot do                      _admission.admit
+    404  unknown model                                             _admission.catalogue
+    400  too many teams on the way (hops)                          _server.requests
+    400  idempotency key too long, or used for another request     _server.retries
+    413  body too large; 408: body too slow                        _server.requests
+    401  no key, or a wrong one                                    _server.access
+    404  unknown path; 405: wrong method                           _server.replies
+    400  not HTTP; 408, 431: its head too slow, too large          cli.server
+    400  context window of an agent's model too small              _upstream.failures
+    400  limit of tokens or cost reached before any answer         _spending.ledger,
+                                                                   _massgen.exchange
+    429  the providers refuse for now                              _upstream.failures
 """
 
 import math
@@ -28,20 +54,21 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from massgen_compat.protocol.text import shorten
+from massgen_compat.protocol.body import shorten
 
 MESSAGE_LIMIT: Final = 500
 """Characters of an error message."""
 
 MAX_RETRY_AFTER: Final = 3600
-"""Seconds. The SDKs do not wait longer than 120 and give up instead, which is what we want then."""
+"""Seconds. OpenAI's SDKs do not wait for more than 120; they give up, and so they should."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorRow:
-    """How a class of errors is answered. An error's own ``code`` wins over the row's.
+    """How a class of errors is answered: the HTTP ``status``, and OpenAI's ``type`` and ``code``.
 
-    ``retry`` tells whether the same request can succeed a moment later.
+    An error's own ``code`` takes precedence. ``retry``: the same request can succeed a moment
+    later.
     """
 
     status: int
@@ -88,7 +115,7 @@ def row_of(error: MassGenError) -> ErrorRow:
 
 
 def render_error(error: MassGenError) -> ErrorReply:
-    """The HTTP reply for an error that came before the first byte of a response."""
+    """The HTTP reply for an error that was raised before the first byte of a response."""
     row = row_of(error)
     headers: dict[str, str] = {}
     if isinstance(error, UpstreamRateLimited | Overloaded):
@@ -104,11 +131,11 @@ def render_error(error: MassGenError) -> ErrorReply:
 
 
 def stream_error(error: MassGenError) -> dict[str, Any]:
-    """The event for an error that came after the first chunk.
+    """The JSON object of an error that was raised after the first chunk.
 
-    Only an error that cost nothing and may pass is given a type that clients retry; everything
-    else is ``invalid_request_error`` with ``coordination_failed``, the pair that stops the retries
-    of nearly every client, or with the request's own fault.
+    Only an error that cost nothing and may pass has a type that clients retry. A fault of the
+    request keeps its code. Every other error is ``invalid_request_error`` with the code
+    ``coordination_failed``, the pair that stops the retries of nearly every client.
     """
     row = row_of(error)
     if isinstance(error, InvalidRequest):
@@ -121,7 +148,7 @@ def stream_error(error: MassGenError) -> dict[str, Any]:
 
 
 def retry_after(seconds: float | None) -> str:
-    """The value of ``Retry-After``: whole seconds, at least 1; 1 where nothing is known."""
+    """The value of ``Retry-After``: whole seconds from 1 to ``MAX_RETRY_AFTER``; 1 if unknown."""
     if seconds is None or not math.isfinite(seconds):
         return "1"
     return str(min(max(1, math.ceil(seconds)), MAX_RETRY_AFTER))
@@ -130,7 +157,7 @@ def retry_after(seconds: float | None) -> str:
 # Replies that no MassGenError stands for
 
 _CLOSE: Final = {"Connection": "close"}
-"""For a request that was not read to its end: what is left of it is no request."""
+"""For a request that was not read to its end: the rest would be taken for the next request."""
 
 
 def missing_key() -> ErrorReply:

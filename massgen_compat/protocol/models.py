@@ -1,4 +1,4 @@
-"""``GET /v1/models``: a team for every model that OpenAI would list."""
+"""The body of ``GET /v1/models``, in which each team stands as a model."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -6,22 +6,25 @@ from typing import Any, TypeAlias
 from massgen_compat._run.team import Agent, Team
 
 Inputs: TypeAlias = Callable[[Iterable[Agent]], Sequence[str]]
-"""The kinds of input beside text that at least one of the agents takes."""
+"""Gives the kinds of input beside text that at least one of the agents takes."""
 
 PolicyName: TypeAlias = Callable[[Agent], str]
-"""The name of the model policy that an agent is under."""
+"""Gives the name of the model policy that an agent is under."""
 
 
 def render_models(
     teams: Iterable[Team], *, created: int, inputs: Inputs, policy: PolicyName
 ) -> dict[str, Any]:
-    """The list of teams; ``created`` is in Unix seconds."""
+    """The teams as a list object of OpenAI; ``created`` is in Unix seconds."""
     rows = [render_model(team, created=created, inputs=inputs, policy=policy) for team in teams]
     return {"object": "list", "data": rows}
 
 
 def render_model(team: Team, *, created: int, inputs: Inputs, policy: PolicyName) -> dict[str, Any]:
-    """One team as a model object; ``massgen`` names its agents and tells nothing of their keys."""
+    """One team as a model object of OpenAI; ``created`` is in Unix seconds.
+
+    Its ``massgen`` object names the agents, and nothing about their keys or URLs.
+    """
     agents = [
         {
             "id": agent.id,

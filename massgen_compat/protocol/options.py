@@ -1,7 +1,7 @@
-"""The ``massgen`` object of a request: this library's own options, a closed world.
+"""The ``massgen`` object of a request: this library's own options. Unknown ones are refused.
 
-What a request may change of a team only ever makes it cheaper: fewer agents, fewer answers, lower
-limits. Whatever is above the team's own setting has no effect.
+A request can only make a team cheaper: fewer agents, fewer answers, lower limits. A value above the
+team's own setting has no effect.
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -38,14 +38,14 @@ class TeamOptions(_Closed):
 
 
 class MassgenOptions(_Closed):
-    """All of it."""
+    """The whole object."""
 
     trace: Trace | None = None
     limits: LimitOptions | None = None
     team: TeamOptions | None = None
 
     def narrowing(self) -> Narrowing:
-        """What the request takes away from the team."""
+        """The options as changes of the team (``trace`` is none of them)."""
         limits, team = self.limits or LimitOptions(), self.team or TeamOptions()
         return Narrowing(
             agents=None if team.agents is None else tuple(team.agents),
@@ -72,6 +72,6 @@ _OPTIONS: Final[dict[str, type[_Closed]]] = {
 
 
 def nearest_option(param: str) -> str:
-    """An addition to the error about an option that there is not, such as ``massgen.limit``."""
+    """A hint for the error about an unknown option, such as ``massgen.limit``; or ``""``."""
     owner, _, name = param.rpartition(".")
     return did_you_mean(name, _OPTIONS[owner].model_fields) if owner in _OPTIONS else ""

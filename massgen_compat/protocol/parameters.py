@@ -1,7 +1,8 @@
-"""Every parameter of ``chat.completions.create``, and who honours it. The one place that says so.
+"""Every parameter of ``chat.completions.create``, and who honours it, in one table.
 
-A parameter that is accepted and not honoured changes what the caller asked for without a word;
-therefore each row is honoured, named in ``x-massgen-ignored-params``, or refused with a 400.
+A parameter that is accepted and then ignored changes what the caller asked for, and the caller does
+not learn of it. Therefore each parameter is honoured, or named in ``x-massgen-ignored-params``, or
+refused with a 400. ``docs/parameters.md`` and ``/openapi.json`` are made of the table.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,21 +11,22 @@ from itertools import chain, islice
 from typing import Any, Final, Literal, TypeAlias
 
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
-from massgen_compat.protocol.text import shorten
+from massgen_compat.protocol.body import shorten
 
 UnknownParams: TypeAlias = Literal["warn", "ignore", "reject"]
 Level: TypeAlias = Literal["server", "every_agent", "presenter", "ignored", "refused"]
 
 MAX_IGNORED: Final = 16
-"""Ignored parameters that are named to the client; the others are not."""
+"""How many ignored parameters are named to the client; a header has to stay short."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter and who honours it.
 
-    ``neutral`` are values that ask for nothing, so that they are neither refused nor named as
-    ignored; ``null`` always is one. The note of a refused parameter is part of its error.
+    ``neutral`` holds values that ask for nothing, so that they are neither refused nor named as
+    ignored; ``null`` is always one of them. The ``note`` of a refused parameter is part of its
+    error.
     """
 
     name: str
@@ -77,11 +79,11 @@ _EXTENSION: Final = Parameter("massgen", "server", "this library's own options")
 _KNOWN: Final[Mapping[str, Parameter]] = {row.name: row for row in (*PARAMETERS, _EXTENSION)}
 _UNKNOWN: Final = Parameter("", "ignored", "not a parameter of the API")
 _UNFORWARDED: Final = frozenset({"messages"})
-"""Rows of agents that stand elsewhere in a ``RunRequest``."""
+"""Rows for agents that have a field of their own in a ``RunRequest``."""
 
 
 def refuse_unsupported(payload: Mapping[str, Any]) -> None:
-    """Raise ``UnsupportedParameter`` for a parameter whose neglect would change the answer."""
+    """Raise ``UnsupportedParameter`` for a refused parameter that asks for something."""
     for row in PARAMETERS:
         if row.level == "refused" and _asks(row, payload.get(row.name)):
             raise UnsupportedParameter(
@@ -91,7 +93,7 @@ def refuse_unsupported(payload: Mapping[str, Any]) -> None:
 
 
 def forwarded(payload: Mapping[str, Any], level: Level) -> dict[str, Any]:
-    """The parameters of that level which the payload sets."""
+    """The parameters of that level which the payload sets, by name, as they were sent."""
     return {
         row.name: payload[row.name]
         for row in PARAMETERS
@@ -100,7 +102,7 @@ def forwarded(payload: Mapping[str, Any], level: Level) -> dict[str, Any]:
 
 
 def refuse_unknown(payload: Mapping[str, Any]) -> None:
-    """Raise ``InvalidRequest`` for parameters that the API does not have, in its own words."""
+    """Raise ``InvalidRequest``, in OpenAI's words, for parameters that the API does not have."""
     unknown = [name for name in payload if name not in _KNOWN]
     if unknown:
         plural = "s" if len(unknown) > 1 else ""
@@ -111,9 +113,9 @@ def refuse_unknown(payload: Mapping[str, Any]) -> None:
 def ignored_names(
     payload: Mapping[str, Any], others: Iterable[str] = (), *, unknown: bool = True
 ) -> tuple[str, ...]:
-    """The names of what is not honoured and ``others``, fit for a header.
+    """``others`` and the names of the parameters that are not honoured, fit for a header.
 
-    ``unknown``: names that the API does not have are among them.
+    With ``unknown`` these include names that the API does not have.
     """
     names = chain(others, (name for name in _ignored(payload) if unknown or name in _KNOWN))
     return tuple(islice(map(_header_safe, names), MAX_IGNORED))

@@ -1,7 +1,7 @@
 """What a parser makes of a body, whatever its wire: the run, and how its answer is to be written.
 
-A parser (``chat.parse``) gives a ``ParsedRequest``; the admission decides which team answers it; an
-``Answer`` (``answer``) is made by its ``rendering``. Pure.
+A parser (``chat.request.parse``) gives a ``ParsedRequest``. The admission decides which team
+answers it. Its ``rendering`` makes the ``Answer`` (``answer``). This module is pure.
 """
 
 from collections.abc import Generator, Mapping
@@ -16,21 +16,22 @@ from massgen_compat.protocol.answer import Rendering
 
 @dataclass(frozen=True, slots=True)
 class BodyPlaces:
-    """How errors name places of the body that the client sent.
+    """Where the parts of a translated body stood in the body that the client sent, for errors.
 
-    A body in the spelling of another API is translated before anything is checked, so what is
-    checked has other paths. ``translations`` holds, for each step in its order, the path after the
-    step and the path before it: ``{"messages[0]": "input[1]"}``. A path without a row of its own
-    follows the row of the nearest path around it; one without any is the same before and after.
+    A body in the spelling of another API is translated before it is checked, so the checks see
+    other paths than the client does. ``translations`` has a mapping for each step of the
+    translation, in order, from paths after the step to paths before it, such as
+    ``{"messages[0]": "input[1]"}``. It holds for the paths below, too, unless they have an entry of
+    their own. A path that is not below any entry is the same before and after.
     """
 
     translations: tuple[Mapping[str, str], ...] = ()
 
     @contextmanager
     def named_in_errors(self) -> Generator[None]:
-        """Let an ``InvalidRequest`` that passes name the place in the body that was sent.
+        """Inside this context, an ``InvalidRequest`` names the place in the body that was sent.
 
-        Its ``param`` is rewritten, and that path in its message, too, where it stands in quotes.
+        Its ``param`` is rewritten; so is that path in its message, where it stands in quotes.
         """
         try:
             yield
@@ -42,7 +43,7 @@ class BodyPlaces:
             raise
 
     def sent(self, path: str) -> str:
-        """The path in the body that was sent, of a path in what was made of it."""
+        """The path in the body that was sent, for a path in the translated one."""
         for names in reversed(self.translations):
             path = _before(names, path)
         return path
@@ -50,7 +51,7 @@ class BodyPlaces:
 
 def _before(names: Mapping[str, str], path: str) -> str:
     """The path before one step."""
-    path = path.replace(".[", "[")
+    path = path.replace(".[", "[")  # the real API writes ``messages.[0].role`` in some errors
     for end in range(len(path), 0, -1):
         if (end == len(path) or path[end] in ".[") and path[:end] in names:
             return names[path[:end]] + path[end:]
@@ -65,11 +66,11 @@ RenderingT_co = TypeVar("RenderingT_co", bound=Rendering, covariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest(Generic[RenderingT_co]):
-    """A request as its wire's parser understood it; no team has been looked at yet.
+    """A request as its wire's parser understood it. Whether a team can answer it is not known yet.
 
-    ``stream``: the client reads events as they happen, else one body. ``ignored`` names parameters
-    that are not honoured, fit for a header. ``rendering`` writes the answer. ``places`` names
-    places of the body in errors, also in those that come later.
+    ``stream``: the client reads events as they happen; otherwise it gets one body. ``ignored`` has
+    the names of parameters that are not honoured, fit for a header. ``rendering`` makes the answer.
+    ``places`` is for errors that are found later, see ``BodyPlaces``.
     """
 
     run: RunRequest

@@ -1,10 +1,18 @@
-"""The deliberation of a run as text for ``reasoning_content``: short lines, one for each event.
+"""The trace: how a run comes to its message, as text for ``reasoning_content``.
 
-``status`` tells who answered, who voted for whom and why, and who won; ``full`` adds what the
-agents write, under a line that names the speaker whenever it changes. Where the request offers
-tools, both end with the decision.
+It has one short line for each event. ``status`` says who answered, who voted for whom and why, and
+who won. ``full`` adds what the agents write; a line before it names the agent and the round
+whenever they change.
+
+If the request offers tools, both end with the winning draft, which says what is to be done and why:
+the *decision*. Many clients send ``reasoning_content`` back with the assistant message (OpenCode,
+Qwen Code, Cline, pydantic-ai and others, recorded). ``echoed`` finds the decision in it, so that
+the presenter can be reminded of it while it works through the tool calls, and the server stores
+nothing. This module is pure.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 from massgen_compat._run.team import Trace
@@ -36,15 +44,18 @@ from massgen_compat.events import (
     VotesVoided,
     WinnerChosen,
 )
-from massgen_compat.protocol import decision
-from massgen_compat.protocol.text import shorten
+from massgen_compat.protocol.body import shorten
+from massgen_compat.protocol.chat.messages import AssistantMessage, UserMessage, WireMessage
 
 REASON_LIMIT: Final = 200
-"""Characters of a reason in a line."""
+"""How many characters of a reason are shown."""
 
 
 class TraceWriter:
-    """Tells a run's events as they happen. It remembers only what the next line depends on."""
+    """Writes the trace of one run, event by event.
+
+    ``with_decision``: the trace ends with the winning draft.
+    """
 
     def __init__(self, trace: Trace, *, with_decision: bool = False) -> None:
         self._trace = trace
@@ -90,9 +101,9 @@ class TraceWriter:
         return f"{start}{line}\n"
 
     def _decision(self) -> str:
-        """The winning draft, where the request offers tools: it says what is to be done."""
+        """The winning draft between its fences, if the trace is to have it."""
         draft = (self._drafts or {}).get(self._winner or "", "").strip()
-        return decision.shown(draft) if draft else ""
+        return shown(draft) if draft else ""
 
     def _quote(self, agent: str | None, speaker: str, text: str) -> str:
         if self._trace != "full" or not text:
@@ -106,20 +117,20 @@ class TraceWriter:
         return marker + quoted
 
     def _answer(self, event: Answered) -> str:
-        """The answer itself, unless the agent wrote it in the open before submitting it."""
+        """The answer itself, unless the trace already has it as a text of the agent."""
         answer = event.content.strip()
         written = self._written.pop(event.agent, "")
         return "" if not answer or answer in written else f"{_unfenced(answer)}\n"
 
 
 def _unfenced(text: str, *, at_line_start: bool = True) -> str:
-    """An agent's text, of which no line can pose as the fence of the decision."""
+    """An agent's text, changed so that none of its lines can be taken for a decision's fence."""
     indented = text.replace("\n=", "\n =")
     return f" {indented}" if at_line_start and text.startswith("=") else indented
 
 
 def _status(event: RunEvent) -> str | None:
-    """One line about an event that matters to a reader, ``None`` for the others."""
+    """The line about an event, or ``None`` for an event that has no line."""
     match event:
         case FirstAsked() | TeamCalled():
             return _asked(event)
@@ -206,3 +217,48 @@ def _decided(event: WinnerChosen | PresentationStarted | RunLimited) -> str:
 def _with_reason(line: str, reason: str) -> str:
     shown = shorten(reason, REASON_LIMIT)
     return f"{line}: {shown}" if shown else f"{line}."
+
+
+# The decision, and how it is found again
+
+_RUNS: Final = re.compile("={8,}")
+_FENCE: Final = re.compile(r"(={8,}+) (decision|end of the decision) \1")
+
+
+def shown(draft: str) -> str:
+    """The lines of the trace that hold the winning draft.
+
+    The fence is longer than any row of ``=`` in the draft, so that the draft cannot end it.
+    """
+    longest = max((run.end() - run.start() for run in _RUNS.finditer(draft)), default=7)
+    fence = "=" * (longest + 1)
+    return f"{fence} decision {fence}\n{draft}\n{fence} end of the decision {fence}\n"
+
+
+def echoed(messages: Sequence[WireMessage]) -> str | None:
+    """The last decision after the last message of the user, if the client sent its trace back."""
+    for message in reversed(messages):
+        if isinstance(message, UserMessage):
+            return None
+        trace = message.reasoning_content if isinstance(message, AssistantMessage) else None
+        if isinstance(trace, str) and (found := _last(trace)):
+            return found
+    return None
+
+
+def _last(trace: str) -> str | None:
+    """The last decision in a trace, found in one pass, since a trace can be as long as a body.
+
+    A decision begins at the nearest line that can open it, so that no text of an agent further up
+    becomes part of it.
+    """
+    lines = trace.split("\n")
+    opened: dict[str, int] = {}
+    found: slice | None = None
+    for number, line in enumerate(lines):
+        if fence := _FENCE.fullmatch(line):
+            if fence[2] == "decision":
+                opened[fence[1]] = number + 1
+            elif fence[1] in opened:
+                found = slice(opened.pop(fence[1]), number)
+    return "\n".join(lines[found]) if found else None

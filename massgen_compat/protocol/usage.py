@@ -1,4 +1,4 @@
-"""What a run has cost and how it came to its end, as objects of the wire."""
+"""The ``usage`` and ``massgen`` objects of an answer: what the run cost, and how it ended."""
 
 from typing import Any
 
@@ -6,10 +6,11 @@ from massgen_compat._run.result import AgentUsage, RunResult, Usage
 
 
 def run_usage(result: RunResult) -> dict[str, Any] | None:
-    """The run's total as a ``usage`` object, ``None`` where a provider did not report.
+    """The tokens of all model calls of the run, as a ``usage`` object of OpenAI.
 
-    ``reasoning_tokens`` is all that is not in the visible message: the coordination and every
-    model's hidden thinking. Where the visible part is unknown it is what providers call reasoning.
+    ``None`` if a provider did not report its usage. ``reasoning_tokens`` counts everything that was
+    generated and is not in the visible message: the coordination and every model's hidden thinking.
+    If the size of the visible message is unknown, it is the sum of what providers call reasoning.
     """
     total = result.usage
     if total is None:
@@ -24,7 +25,7 @@ def run_usage(result: RunResult) -> dict[str, Any] | None:
 def massgen_object(result: RunResult, background: str | None = None) -> dict[str, Any]:
     """The ``massgen`` object: how the team decided, and what each agent has spent.
 
-    ``background`` is the rule by which one agent answered alone.
+    ``background`` is the name of the rule by which one agent answered alone, if one did.
     """
     told = {
         "run_id": result.run_id,
@@ -55,12 +56,12 @@ def _agent(spent: AgentUsage) -> dict[str, Any]:
 
 
 def _dollars(cost: float | None) -> float | None:
-    """An amount without the noise of binary fractions."""
+    """An amount rounded to 12 decimals, because sums of floats end in noise."""
     return None if cost is None else round(cost, 12)
 
 
 def _usage(usage: Usage, *, reasoning_tokens: int) -> dict[str, Any]:
-    """A ``usage`` object. Its parts never exceed their wholes, whatever a provider reports."""
+    """A ``usage`` object. Its details never exceed their totals, whatever a provider reports."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,

@@ -1,7 +1,8 @@
-"""A pydantic ``ValidationError`` as one ``InvalidRequest`` in the real API's words.
+"""Turns a pydantic ``ValidationError`` into one ``InvalidRequest`` in the real API's words.
 
-Only the first fault is reported, with a path like ``messages[0].content[1].type``. The wordings are
-OpenAI's where recordings and public reports have them. What is echoed of a request is short.
+Only the first fault is reported, with a path like ``messages[0].content[1].type``. The sentences
+are OpenAI's, as far as recordings and public reports have them. Values of a request are shortened
+before they are put into a message.
 """
 
 import re
@@ -12,11 +13,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from massgen_compat.errors import InvalidRequest
+from massgen_compat.protocol.body import shorten
 from massgen_compat.protocol.options import nearest_option
-from massgen_compat.protocol.text import shorten
 
 ECHO_LIMIT: Final = 100
-"""Characters of a request's value in an error."""
+"""How many characters of a request's value an error shows."""
 
 _Location: TypeAlias = tuple[int | str, ...]
 
@@ -42,7 +43,7 @@ _BOUNDS: Final[Mapping[str, tuple[str, str, str]]] = {
 
 
 def first_fault(error: ValidationError) -> InvalidRequest:
-    """The first fault that pydantic found, as an error to be raised."""
+    """The first fault that pydantic found, as an error for the caller to raise."""
     fault = error.errors(include_url=False)[0]
     return _size_fault(fault) or _kind_fault(fault) or _type_fault(fault)
 
@@ -68,7 +69,7 @@ def _size_fault(fault: ErrorDetails) -> InvalidRequest | None:
 
 
 def _kind_fault(fault: ErrorDetails) -> InvalidRequest | None:
-    """A value of none of the kinds that its place allows, or a key without a place."""
+    """A value that is missing, unknown, or none of the variants that its place allows."""
     param, value, message = path(fault["loc"]), fault["input"], fault["msg"]
     match fault["type"]:
         case "missing":
@@ -132,7 +133,7 @@ def _error(message: str, param: str, code: str = "invalid_value") -> InvalidRequ
 
 
 def _no_variant(param: str, value: object, key: str, *supported: str) -> InvalidRequest:
-    """A part or message of which ``key`` does not tell what it is."""
+    """An object of which the value of ``key`` is absent, or names none of the variants."""
     if not isinstance(value, Mapping):
         return _wrong_type(param, "an object", value)
     known = cast("Mapping[str, Any]", value)

@@ -1,7 +1,8 @@
-"""What the models of the wire are made of: the base, and ways to choose a variant of a union.
+"""The base class of the models that check requests, and ways to choose a variant of a union.
 
-Tags begin with ``~``; ``validation`` takes them out of the paths of errors. The messages of the
-errors made here are data for it: what would have been right, not yet a sentence.
+The tags of variants begin with ``~``, so that ``validation`` can take them out of the paths of
+errors. The messages of errors that are made here are not sentences: they say what would have been
+right, and ``validation`` makes a sentence of it.
 """
 
 from collections.abc import Mapping
@@ -12,13 +13,14 @@ from pydantic_core import PydanticCustomError
 
 
 class WireModel(BaseModel):
-    """A JSON object of a request. Keys that it does not know are dropped."""
+    """A JSON object of a request. Types are strict, and keys without a field are dropped."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 def by_key(key: str, *values: str) -> Discriminator:
-    """Choose a variant by the string under ``key``: the tag of ``"text"`` is ``~text``."""
+    """Choose a variant by the string under ``key``, one of ``values``; ``text`` has the tag
+    ``~text``."""
     known = frozenset(values)
 
     def tag(value: object) -> str | None:
@@ -30,7 +32,7 @@ def by_key(key: str, *values: str) -> Discriminator:
 
 
 def by_type(expected: str, **tags: type) -> Discriminator:
-    """Choose a variant by the value's type; ``expected`` names the types in an error."""
+    """Choose a variant by the value's Python type; an error names the types by ``expected``."""
     kinds = tuple((f"~{name}", kind) for name, kind in tags.items())
 
     def tag(value: object) -> str | None:
@@ -40,7 +42,7 @@ def by_type(expected: str, **tags: type) -> Discriminator:
 
 
 def at_most(limit: int) -> BeforeValidator:
-    """Bound the size of an object before its values are looked at, and reported, one by one."""
+    """Bound the number of an object's members, before pydantic checks each of them."""
 
     def check(value: object) -> object:
         size = len(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else 0

@@ -1,8 +1,9 @@
 """``OpenTelemetry``: an observer that turns runs into spans and metrics. Needs the [otel] extra.
 
-Names are those of the GenAI semantic conventions, v0.1.0 (status: development), and ``massgen.*``
-where those have none. Nothing that a client, a model or a provider wrote is recorded: no messages,
-answers, reasons or error texts. Metrics have no ids. The only package that imports opentelemetry.
+The names are those of OpenTelemetry's semantic conventions for GenAI, v0.1.0 (their status is
+"development"), and ``massgen.*`` where the conventions have no name. Nothing that a client, a model
+or a provider wrote is recorded: no messages, answers, reasons or error texts. Metrics have no ids.
+Only this package imports opentelemetry.
 """
 
 from collections.abc import Generator
@@ -19,9 +20,10 @@ from massgen_compat.telemetry.spans import RunSpans
 
 
 class OpenTelemetry(Observer):
-    """An observer for ``MassGen(observe=[...])``; one serves any number of runs.
+    """An observer for ``MassGen(observe=[...])``; a single one can observe any number of runs.
 
-    Without providers it uses the process's global ones, which do nothing until an SDK is set up.
+    ``tracer_provider`` and ``meter_provider`` are by default the global ones of the process, which
+    do nothing until an SDK of OpenTelemetry is set up.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class OpenTelemetry(Observer):
 
     @contextmanager
     def _spans(self, team: Team, request: RunRequest) -> Generator[See]:
-        """Observe one run; its span is a child of the span that is current now."""
+        """Observe one run. Its span is a child of the span that is current when the run starts."""
         run = RunSpans(self._tracer, self._instruments, team, request)
         try:
             yield run.see

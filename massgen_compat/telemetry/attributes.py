@@ -1,7 +1,6 @@
-"""What spans and metrics say, under the names of the GenAI semantic conventions v0.1.0. Pure.
+"""The attributes of spans and metrics, with the names of the GenAI conventions v0.1.0. Pure.
 
-Where the conventions have no name it is ``massgen.*``. Nothing here is content: no text that a
-client, a model or a provider wrote.
+No attribute holds content: text that a client, a model or a provider wrote.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,7 +41,7 @@ from massgen_compat.events import (
 Attributes: TypeAlias = dict[str, str | int | bool]
 
 CANCELLED: Final = "cancelled"
-"""The ``error.type`` of what ended before it was done."""
+"""The ``error.type`` of a run, a round or a call that was cancelled."""
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "azure_openai": "azure.ai.openai",
@@ -70,7 +69,7 @@ ERRORS: Final = {
 
 
 def facts(event: RunEvent) -> Attributes | None:
-    """What an event tells without content; ``None`` for one that is no event of the span."""
+    """The facts of an event without its content; ``None`` if the span does not show the event."""
     match event:
         case Answered():
             return {"agent": event.agent, "round": event.round, "verified": event.verified}
@@ -106,7 +105,7 @@ def facts(event: RunEvent) -> Attributes | None:
 
 
 def asked(agent: Agent) -> Attributes:
-    """Whom a call of the agent asks for what."""
+    """The attributes of a call of the agent: the provider and the model that are asked."""
     kind = agent.backend.type
     return {
         "gen_ai.provider.name": PROVIDERS.get(kind, kind),
@@ -115,13 +114,13 @@ def asked(agent: Agent) -> Attributes:
 
 
 def counts(usage: Usage) -> Iterator[tuple[str, int]]:
-    """Tokens by ``gen_ai.token.type``."""
+    """The numbers of tokens, by ``gen_ai.token.type``."""
     yield "input", usage.prompt_tokens
     yield "output", usage.completion_tokens
 
 
 def usage(spent: Usage | None) -> Attributes:
-    """Tokens as attributes of a span; none where none were reported."""
+    """The numbers of tokens as attributes of a span; empty where none were reported."""
     if spent is None:
         return {}
     return {
@@ -144,7 +143,11 @@ _TOKENS: Final = [4**power for power in range(14)]
 
 
 class Instruments:
-    """One set for all runs; the buckets are those of the conventions, longer for runs."""
+    """The instruments of the metrics, one set for all runs.
+
+    The buckets of calls and tokens are those of the conventions. Those of runs go further, because
+    a run takes longer than a call.
+    """
 
     def __init__(self, meter: metrics.Meter) -> None:
         def seconds(name: str, description: str, bounds: list[float]) -> metrics.Histogram:

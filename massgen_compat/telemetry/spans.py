@@ -1,4 +1,4 @@
-"""The spans and metrics of one run, made of its events as they come."""
+"""The spans and metrics of one run, made from its events as they come."""
 
 import time
 from dataclasses import dataclass
@@ -49,7 +49,11 @@ from massgen_compat.telemetry.attributes import (
 
 @dataclass
 class _Round:
-    """An agent's round in progress. ``asked``: when the model call started that is under way."""
+    """An agent's round that goes on. Times are in nanoseconds.
+
+    ``begun`` and ``asked`` are when the round and its latest model call started. ``awaiting``: the
+    call goes on. ``replies_due`` is the number of replies that are still to come.
+    """
 
     span: trace.Span
     begun: int
@@ -59,7 +63,7 @@ class _Round:
 
 
 class RunSpans:
-    """The spans of one run. Calls become spans when they end: only then they are told."""
+    """The spans of one run. A call becomes a span when it ends, since no event tells its start."""
 
     def __init__(
         self, tracer: trace.Tracer, instruments: Instruments, team: Team, request: RunRequest
@@ -72,7 +76,7 @@ class RunSpans:
         self._agents = {agent.id: agent for agent in team.agents}
         self._rounds: dict[str, _Round] = {}
         self._spoke = False
-        # Wall clock, at the pace of the monotonic one: no duration is ever negative.
+        # The wall clock at the start, plus the monotonic clock: so no duration is ever negative.
         self._offset = time.time_ns() - time.perf_counter_ns()
         self._begun = self._now()
         self._span = tracer.start_span(
@@ -85,7 +89,7 @@ class RunSpans:
         )
 
     def see(self, event: RunEvent) -> None:
-        """Take in an event."""
+        """Take the next event of the run."""
         self._note(event)
         match event:
             case RunStarted():
@@ -128,7 +132,10 @@ class RunSpans:
                 assert_never(event)
 
     def end(self, error: str | None) -> None:
-        """The run is over; rounds that are still open were cut short with it."""
+        """End the span of the run, and those of its rounds that are still open.
+
+        ``error`` is the ``error.type`` of a run that failed or was cancelled.
+        """
         for agent in tuple(self._rounds):
             self._end_round(agent)
         now = self._now()
@@ -141,7 +148,7 @@ class RunSpans:
         self._instruments.request.record(seconds, {**self._served(), **failed})
 
     def _note(self, event: RunEvent) -> None:
-        """Votes and the decision are spans of a moment, whatever else there is to tell an event."""
+        """Show an event: votes and the decision as spans without a duration, others as events."""
         told = facts(event)
         if told is None:
             return
@@ -176,7 +183,7 @@ class RunSpans:
         self._rounds[event.agent] = _Round(span, now, now, due)
 
     def _end_round(self, agent: str, failure: str | None = None) -> None:
-        """End the agent's open round, if there is one, and the call that was under way in it."""
+        """End the agent's open round, if there is one, and the call that goes on in it."""
         current = self._rounds.pop(agent, None)
         if current is None:
             return
@@ -201,7 +208,7 @@ class RunSpans:
             return
         self._call(event.agent, current, event)
         current.replies_due -= 1
-        if current.replies_due <= 0:  # what comes now is a repair, and starts from here
+        if current.replies_due <= 0:  # a further reply is a repair, and its call starts now
             current.asked, current.awaiting = self._now(), False
 
     def _call(
@@ -212,7 +219,7 @@ class RunSpans:
         *,
         error: str | None = None,
     ) -> None:
-        """A model call that ended now."""
+        """Record a model call that ends now."""
         now = self._now()
         shared: Attributes = {"gen_ai.operation.name": "chat", **asked(self._agents[agent])}
         told: Attributes = {}

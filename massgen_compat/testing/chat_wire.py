@@ -1,6 +1,6 @@
-"""Renders a play as OpenAI's Chat Completions wire, streamed and whole. Pure.
+"""Renders a play on OpenAI's Chat Completions wire, as a stream and as a whole. Pure.
 
-As at OpenAI, reasoning shows in the usage only, and the provider's own tools not at all.
+As at OpenAI, reasoning shows in the usage only, and the provider's own tools do not show at all.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ FINGERPRINT: Final = "fp_scripted"
 
 
 class ChatWire:
-    """The Chat Completions form of one play; ``seed`` makes its id."""
+    """The Chat Completions form of one play. ``seed`` is a part of its id."""
 
     def __init__(self, planned: Play, request: WireRequest, *, seed: str) -> None:
         self._play = planned
@@ -46,7 +46,7 @@ class ChatWire:
         self._ends = [usage + self._padding(size) + b"}\n\n" for size in range(16)]
 
     def opening(self) -> bytes:
-        """Nothing: the first chunk comes with the first token."""
+        """Nothing: on this wire nothing comes before the model starts."""
         return b""
 
     def frames(self) -> Iterator[Frame]:
@@ -129,7 +129,10 @@ class ChatWire:
 
 
 def _finish_reason(planned: Play, request: WireRequest) -> FinishReason:
-    """A forced call of one function ends with ``stop`` at OpenAI (measured in vLLM #25054)."""
+    """The finish reason; at OpenAI a forced call of one function ends with ``stop``.
+
+    vLLM's issue 25054 has the measurement.
+    """
     named = bool({"function", "custom"} & section(request.body, "tool_choice").keys())
     return "stop" if named and planned.finish_reason == "tool_calls" else planned.finish_reason
 
@@ -144,8 +147,8 @@ def _call(call: ToolCall) -> Json:
 
 
 _KINDS: Final = {False: (b"function", b"arguments"), True: (b"custom", b"input")}
-"""A call's ``type``, and the name of what it is given; custom calls are not on record as streams,
-so their fragments are those of functions with the names of the whole call."""
+"""By whether a tool is custom: the ``type`` of its calls, and the name of a call's input. No stream
+of a custom call was recorded, so its fragments are those of a function, with these names."""
 
 
 def _usage(usage: Usage) -> Json:

@@ -28,21 +28,20 @@ from massgen_compat.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from massgen_compat.testing.language import parse_script
 from massgen_compat.testing.play import Play, argument_tokens, certain, play, text_tokens
-from massgen_compat.testing.script import Cut, Refuse, Stall
+from massgen_compat.testing.script import Cut, Refuse, Stall, parse_script
 from massgen_compat.testing.turn_context import read_turn_context
 
 
 class ScriptedModel:
     """Plays a script turn by turn, offline and without any model.
 
-    It keeps no state: what it says depends on the script and on the ``TurnRequest`` alone, so that
-    any number of agents and runs can share one. ``model`` is the name that its replies report.
-    ``before_token`` is awaited before each token, with the request and the token's index, so that
-    a test can hold a reply in the middle.
-    Raises ``ConfigError`` for a script that cannot be read; the default script drafts, votes for
-    agent1 and presents the winning answer.
+    The model keeps no state: what it says depends on the script and on the ``TurnRequest`` alone,
+    so that any number of agents and runs can share one. ``script`` is a mapping in the language of
+    ``massgen_compat.testing.script``; without it the model drafts, votes for agent1 and presents
+    the winning answer. ``model`` is the name that the replies report. ``before_token`` is awaited
+    before each token, with the request and the token's index (from 0), so that a test can hold a
+    reply in the middle. Raises ``ConfigError`` for a script that cannot be read.
     """
 
     def __init__(
@@ -57,9 +56,10 @@ class ScriptedModel:
         self._before_token = before_token
 
     async def ask(self, request: TurnRequest, hear: Hear, /) -> Reply:
-        """Play one turn, as ``ModelClient.ask`` says; failures are those of the script.
+        """Play one turn, as ``ModelClient.ask`` describes.
 
-        A stalled reply waits until the caller cancels it.
+        A failure of the script raises the error that the same failure of a provider raises. A
+        stalled reply waits until the caller cancels it.
         """
         planned = self._play(request)
         await anyio.sleep(planned.delay_seconds)
@@ -88,7 +88,7 @@ class ScriptedModel:
         return play(self._script, context, seed=seed, sent=request.params)
 
     async def _say(self, planned: Play, request: TurnRequest, hear: Hear) -> None:
-        """Token by token, up to where the script lets it fail."""
+        """Tell the pieces token by token, up to the one after which the script fails."""
         limit = None if planned.failure is None else planned.failure.after_tokens
         tokens = 0
         for piece in _pieces(planned, request.params):

@@ -1,6 +1,7 @@
-"""Which step of a script answers a turn, and what the model says then. Pure and deterministic.
+"""Chooses the step of a script that answers a turn, and makes of it what the model says. Pure.
 
-The default texts say that no model is involved, because they end up before a user's eyes.
+The result is deterministic. The default texts say that no model is involved, because users may come
+to read them.
 """
 
 import re
@@ -19,12 +20,12 @@ from massgen_compat.testing.turn_context import TurnContext, workflow_tool
 _NOTHING: Final[Json] = {}
 NO_MODEL = "[scripted model, no model involved]"
 QUOTED_QUESTION = 120
-"""Characters of the question that the default answer repeats."""
+"""How many characters of the question the default answer repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
-    """Everything that a scripted model says in one turn, and when. Durations are seconds."""
+    """What a scripted model says in one turn, and at which pace. Durations are seconds."""
 
     text: str
     reasoning: str | None
@@ -39,10 +40,10 @@ class Play:
 
 
 def play(script: Script, context: TurnContext, *, seed: str, sent: Json = _NOTHING) -> Play:
-    """Play the turn. The same arguments give the same play.
+    """The play of one turn. The same arguments give the same play.
 
-    ``seed`` makes the call ids; ``sent`` holds the request's parameters. A bound on the tokens of
-    the reply cuts its text.
+    ``seed`` is a part of the ids of tool calls. ``sent`` holds the request's parameters; a bound
+    on the tokens of the reply (``max_tokens``, for example) cuts the text.
     """
     step, submitted = _submit(choose(script, context), context)
     step = _bounded(step, sent)
@@ -75,7 +76,7 @@ _CAPS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 def _bounded(step: Step, sent: Json) -> Step:
-    """The step within the request's bound of tokens."""
+    """The step, with its text cut to the request's bound of tokens, if it has one."""
     bound = next((sent[cap] for cap in _CAPS if isinstance(sent.get(cap), int)), None)
     tokens = text_tokens(step.text)
     if bound is None or len(tokens) <= bound:
@@ -84,30 +85,34 @@ def _bounded(step: Step, sent: Json) -> Step:
 
 
 def _spared(failure: Failure | None, sent: Json) -> bool:
-    """A refusal of a parameter that was not sent."""
+    """Whether the failure is about a parameter that this request does not have."""
     if not isinstance(failure, Refuse) or failure.when_sent is None:
         return False
     return failure.when_sent not in sent
 
 
 def certain(token: str, top: int = 0) -> dict[str, Any]:
-    """The log probability of a token that a script has: it is the only one."""
+    """The log probability of a scripted token: 0, since no other token was possible."""
     said = {"token": token, "logprob": 0.0, "bytes": list(token.encode())}
     return {**said, "top_logprobs": [said] if top else []}
 
 
 def text_tokens(text: str) -> list[str]:
-    """Words, each with the space that follows it. Joined, they are the text."""
+    """The words of a text, each with the space that follows it. Joined, they are the text."""
     return re.findall(r"^\s+|\S+\s*", text)
 
 
 def argument_tokens(arguments: str) -> list[str]:
-    """Fragments of JSON text as small as a model's: they end within strings and escapes."""
+    """Fragments of JSON text as small as a model's: some end inside a string or an escape."""
     return re.findall(r"^\s+|\w+\s*|[^\w\s]+\s*", arguments)
 
 
 def choose(script: Script, context: TurnContext) -> Step:
-    """The step that answers: by evaluation round and correction, or by attempt."""
+    """The step that answers the turn.
+
+    In an evaluation the round chooses the entry, and the attempt one of its corrections; in a draft
+    or a message the attempt chooses the entry.
+    """
     entries = _entries(script, context)
     if context.phase is Phase.EVALUATE:
         evaluation = max((context.round or 2) - 1, 1)
@@ -144,7 +149,7 @@ def _default_draft(question: str) -> str:
 
 
 def _submit(step: Step, context: TurnContext) -> tuple[Step, list[tuple[str, Json]]]:
-    """The step's workflow calls, and the step with the text that stays a message."""
+    """The step without a text that is submitted, and its calls of ``vote`` and ``new_answer``."""
     calls: list[tuple[str, Json]] = []
     answer = step.new_answer
     if _is_draft_text(step, context) and workflow_tool(context.tools, "new_answer"):
@@ -166,7 +171,7 @@ def _is_draft_text(step: Step, context: TurnContext) -> bool:
 
 
 def _target(wanted: str, context: TurnContext) -> str:
-    """The label to vote for, out of those that the tool offers."""
+    """The label to vote for, chosen from those that the tool offers."""
     labels = _labels(workflow_tool(context.tools, "vote")) or [
         label for label, _ in context.answers
     ]
@@ -179,7 +184,7 @@ def _target(wanted: str, context: TurnContext) -> str:
 
 
 def _call(name: str, given: Json, step: Step, context: TurnContext) -> tuple[str, Json]:
-    """A workflow call with the arguments that the tool's schema has, in the order of the schema."""
+    """A call of a workflow tool: its name and its arguments, in the order of the tool's schema."""
     tool = workflow_tool(context.tools, name)
     if tool is None:
         return name, given
@@ -192,7 +197,7 @@ def _call(name: str, given: Json, step: Step, context: TurnContext) -> tuple[str
 
 
 def _evaluations(schema: object, context: TurnContext) -> list[Json]:
-    """An evaluation of every answer that can be evaluated, which says that it is none."""
+    """A made-up evaluation of each answer; each says that no model is involved."""
     fields = _properties(_key(schema, "items"))
     texts = dict(context.answers)
     labels = _enum(fields.get("agent_id")) or _labels(workflow_tool(context.tools, "vote"))
@@ -227,7 +232,7 @@ def _key(schema: object, key: str) -> object:
 
 
 def _offered_name(tools: Sequence[Tool], name: str) -> str:
-    """A scripted call of a workflow tool follows the tool's renaming."""
+    """The name under which the request offers a tool: a workflow tool may be renamed."""
     tool = workflow_tool(tools, name) if name in {"vote", "new_answer"} else None
     return tool.name if tool else name
 
@@ -240,7 +245,7 @@ def _json(arguments: Json | str) -> str:
 
 
 def _usage(step: Step, calls: Sequence[ToolCall], context: TurnContext) -> Usage | None:
-    """Counted by the tokens above, unless the script gives numbers or says that there are none."""
+    """The usage: the tokens as counted above, or the script's numbers, or ``None``."""
     given = step.usage
     if given is None:
         return None

@@ -1,7 +1,7 @@
 """Reads a request in OpenAI's wire format, of both APIs, as messages and tools. Pure.
 
-It reads what a script needs to know and is lenient about the rest: whether a request is a good one
-is for the real API to say. Images, audio and files are skipped.
+It reads what a script needs to know and is lenient about everything else: it does not prove that
+the real API would accept a request. It skips images, audio and files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from massgen_compat.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireRequest:
-    """A request as it came: its body, and what a script sees of it."""
+    """A request: its ``body`` as it came, and what a script sees of it."""
 
     api: Api
     model: str
@@ -38,7 +38,7 @@ class WireRequest:
 
 
 def read_request(api: Api, raw: bytes) -> WireRequest:
-    """Read a request body. Raises ``InvalidRequest`` where OpenAI answers 400."""
+    """Read the body of a request. Raises ``InvalidRequest`` where OpenAI answers 400."""
     body = _body(raw)
     model = body.get("model")
     if not isinstance(model, str) or not model:
@@ -134,7 +134,7 @@ def _responses_messages(body: Json) -> Iterator[Message]:
 
 
 def _joined(items: Sequence[Message]) -> Message:
-    """One reply: reasoning, messages and calls stand as items of their own on this wire."""
+    """The items of one reply as one message: on this wire text and calls are separate items."""
     return Message(
         role="assistant",
         content=tuple(part for item in items for part in item.content),
@@ -191,7 +191,7 @@ def _parts(content: object) -> tuple[Part, ...]:
 
 
 def _tools(body: Json) -> Iterator[Tool]:
-    """The caller's tools; Chat Completions nests their fields once more."""
+    """The caller's tools. Chat Completions has their fields one level deeper than Responses."""
     for tool in _objects(body, "tools"):
         kind = tool.get("type")
         if kind not in {"function", "custom"}:

@@ -1,11 +1,12 @@
-"""Renders a play as OpenAI's Responses wire, streamed and whole. Pure.
+"""Renders a play on OpenAI's Responses wire, as a stream and as a whole. Pure.
 
 The stream numbers its events from 0 and has no ``[DONE]``. Encrypted reasoning is a placeholder
-that differs between ``output_item.added`` and ``output_item.done``, as the real one does.
+that differs between ``output_item.added`` and ``output_item.done``, as the real one does. The
+response object repeats the request, with the defaults of all parameters that it left out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic_core import to_json
 
@@ -13,20 +14,19 @@ from massgen_compat._run.message import Json, ToolCall
 from massgen_compat._run.result import FinishReason, Usage
 from massgen_compat.testing.play import Play, argument_tokens, text_tokens
 from massgen_compat.testing.request import WireRequest
-from massgen_compat.testing.response_object import response_object
 from massgen_compat.testing.script import Refuse
 from massgen_compat.testing.wire import CREATED, Frame, padding, refusal_code, section
 
 
 class ResponsesWire:
-    """The Responses form of one play; ``seed`` makes its ids."""
+    """The Responses form of one play. ``seed`` is a part of all its ids."""
 
     def __init__(self, planned: Play, request: WireRequest, *, seed: str) -> None:
         self._play = planned
         self._sequence = 0
         self._seed = seed
         body = request.body
-        self._base = response_object(request, seed=seed)
+        self._base = _response_object(request, seed=seed)
         include: object = body.get("include")
         self._encrypt = isinstance(include, list) and "reasoning.encrypted_content" in include
         self._summarise = section(body, "reasoning").get("summary") is not None
@@ -91,11 +91,16 @@ class ResponsesWire:
             item = {"id": f"ws_{seed}{index:02}", "type": kind, "status": "completed"}
             yield {**item, "action": action}
         if content := list(_content(planned)):
-            status = "incomplete" if self._incomplete else "completed"
+            status = self._status_of(last=not planned.calls)
             item = {"id": f"msg_{seed}", "type": "message", "status": status}
             yield {**item, "content": content, "role": "assistant"}
         for index, call in enumerate(planned.calls):
-            yield _call_item(call, f"fc_{seed}{index:02}")
+            status = self._status_of(last=call is planned.calls[-1])
+            yield _call_item(call, f"fc_{seed}{index:02}", status)
+
+    def _status_of(self, *, last: bool) -> str:
+        """The status of a message or a call: a reply that was cut was cut in its last item."""
+        return "incomplete" if self._incomplete and last else "completed"
 
     def _reasoning(self, item: Json, index: int) -> Iterator[Frame]:
         yield self._added({**item, "summary": [], **self._encrypted("added")}, index)
@@ -179,7 +184,7 @@ class ResponsesWire:
             yield Frame(self._raw(kind, fixed + delta + padded), token=True)
 
     def _logprobs(self, token: str) -> list[Json]:
-        """As the published schema has them in streams: without ``bytes``."""
+        """The log probabilities of a token as the schema of streams has them: without ``bytes``."""
         if not self._wants_logprobs:
             return []
         return [
@@ -219,12 +224,12 @@ def _content(planned: Play) -> Iterator[Json]:
         yield {"type": "refusal", "refusal": planned.refusal}
 
 
-def _call_item(call: ToolCall, item_id: str) -> dict[str, Any]:
+def _call_item(call: ToolCall, item_id: str, status: str) -> dict[str, Any]:
     kind, said = ("custom_tool_call", "input") if call.custom else ("function_call", "arguments")
     return {
         "id": item_id,
         "type": kind,
-        "status": "completed",
+        "status": status,
         said: call.arguments,
         "call_id": call.id,
         "name": call.name,
@@ -239,3 +244,81 @@ def _usage(usage: Usage) -> Json:
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
     }
+
+
+# The response object
+
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "background": False,
+    "frequency_penalty": 0.0,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "prompt_cache_retention": None,
+    "safety_identifier": None,
+    "service_tier": "auto",
+    "store": True,
+    "temperature": 1.0,
+    "tool_choice": "auto",
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+_NO_TOKENS: Final = {"image_tokens": 0, "text_tokens": 0}
+_TOOL_USAGE: Final[Json] = {
+    "image_gen": {
+        "input_tokens": 0,
+        "input_tokens_details": _NO_TOKENS,
+        "output_tokens": 0,
+        "output_tokens_details": _NO_TOKENS,
+        "total_tokens": 0,
+    },
+    "web_search": {"num_requests": 0},
+}
+
+
+def _response_object(request: WireRequest, *, seed: str) -> dict[str, Any]:
+    """The response before the model says anything; ``status`` and ``output`` are added later."""
+    body = request.body
+    echoed = {key: body.get(key) for key in _DEFAULTS if body.get(key) is not None}
+    reasoning = section(body, "reasoning")
+    return {
+        "id": f"resp_{seed}",
+        "object": "response",
+        "created_at": CREATED,
+        "completed_at": None,
+        "error": None,
+        "incomplete_details": None,
+        "model": request.model,
+        "moderation": None,
+        **_DEFAULTS,
+        **echoed,
+        "reasoning": {
+            "context": "current_turn",
+            "effort": reasoning.get("effort") or "none",
+            "mode": "standard",
+            "summary": _SUMMARIES.get(str(reasoning.get("summary")), reasoning.get("summary")),
+        },
+        "text": {"format": {"type": "text"}, "verbosity": "medium", **section(body, "text")},
+        "tools": [
+            _echoed_tool(tool) for tool in cast("list[dict[str, Any]]", body.get("tools") or [])
+        ],
+        "tool_usage": _TOOL_USAGE,
+        "usage": None,
+    }
+
+
+_SUMMARIES: Final = {"auto": "detailed"}
+
+
+def _echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """The tool as the response repeats it: a function without ``strict`` is strict on this wire."""
+    if tool.get("type") != "function":
+        return tool
+    return {"description": None, **tool, "strict": tool.get("strict") is not False}

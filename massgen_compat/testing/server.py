@@ -1,39 +1,69 @@
 """``ScriptedServer``: scripts behind OpenAI's wire format, as a raw ASGI app.
 
-No model is involved, and every response says so in a header. It is for the demo, for tests, for
-benchmarks and for recording cassettes: it checks no keys and bounds no bodies, so it belongs on
-loopback only.
+No model is involved, and every response says so in a header (``x-massgen-scripted``). The server is
+for the demo, for tests, for benchmarks and for recording cassettes. It checks no keys and bounds no
+bodies, so it belongs on loopback only. Of the scripts' HTTP side, only this module waits.
 """
 
 import hashlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 import anyio
+from pydantic_core import to_json
 
 from massgen_compat._run.message import Json
 from massgen_compat._run.team import Api
+from massgen_compat._run.turn import Phase
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.testing.chat_wire import ChatWire
-from massgen_compat.testing.delivery import Delivery, Receive, Scope, Send, ServedRequest, send_json
-from massgen_compat.testing.language import parse_script
-from massgen_compat.testing.play import play
+from massgen_compat.testing.play import Play, play
 from massgen_compat.testing.request import WireRequest, read_request
 from massgen_compat.testing.responses_wire import ResponsesWire
-from massgen_compat.testing.script import Script
+from massgen_compat.testing.script import Cut, Refuse, Script, Stall, parse_script
 from massgen_compat.testing.turn_context import TurnContext, read_turn_context
-from massgen_compat.testing.wire import ScriptedWire, error_body, model_list
+from massgen_compat.testing.wire import (
+    Frame,
+    ScriptedWire,
+    error_body,
+    model_list,
+    refusal_body,
+    until,
+)
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Event: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedRequest:
+    """A request as the server saw it; header names are in lower case.
+
+    By ``phase``, ``round`` and ``attempt`` the server chose the step of the script.
+    """
+
+    path: str
+    api: Api
+    model: str
+    body: Json = field(repr=False, hash=False)
+    headers: Mapping[str, str] = field(repr=False, hash=False)
+    phase: Phase
+    round: int | None
+    attempt: int
 
 
 class ScriptedServer:
     """An ASGI app that serves Responses, Chat Completions and the model list from scripts.
 
-    ``scripts`` maps model names to scripts; ``default`` is the script of every other name (without
-    it they get OpenAI's error for an unknown model). ``before_token`` is awaited before each
-    token, with the request and the token's index, so that a test can hold a reply in the middle.
-    The last ``keep_requests`` requests are kept. Raises ``ConfigError`` for a script that cannot
-    be read.
+    ``scripts`` maps model names to scripts. ``default`` is the script of every other name; without
+    it these get OpenAI's error for an unknown model. ``before_token`` is awaited before each token,
+    with the request and the token's index (from 0), so that a test can hold a reply in the middle.
+    ``requests`` keeps the last ``keep_requests`` requests. Raises ``ConfigError`` for a script that
+    cannot be read.
     """
 
     def __init__(
@@ -60,7 +90,7 @@ class ScriptedServer:
 
     @property
     def open_streams(self) -> int:
-        """Requests that are being answered now, streamed or not."""
+        """How many requests are being answered now, streamed or not."""
         return self._open
 
     @property
@@ -123,11 +153,11 @@ class ScriptedServer:
         served: ServedRequest,
         raw: bytes,
         send: Send,
-    ) -> Delivery:
+    ) -> "_Delivery":
         seed = hashlib.blake2b(raw, digest_size=12).hexdigest()
         planned = play(script, context, seed=seed, sent=request.body)
         wire = _WIRES[request.api](planned, request, seed=seed)
-        return Delivery(planned, wire, served, self._before_token, send)
+        return _Delivery(planned, wire, served, self._before_token, send)
 
 
 _APIS: Final[Mapping[str, Api]] = {"/responses": "responses", "/chat/completions": "chat"}
@@ -154,13 +184,130 @@ def _served(scope: Scope, request: WireRequest, context: TurnContext) -> ServedR
 
 
 def _unknown_model(request: WireRequest) -> tuple[int, dict[str, Any]]:
-    """The two APIs answer differently: as recorded for ``gpt-5.2-proo``."""
+    """The status and the body for an unknown model.
+
+    The two APIs answer differently. Both replies are as recorded for ``gpt-5.2-proo``.
+    """
     name = request.model[:128]
     if request.api == "responses":
         message = f"The requested model '{name}' does not exist."
         return 400, error_body(message, status=400, param="model", code="model_not_found")
     message = f"The model `{name}` does not exist or you do not have access to it."
     return 404, error_body(message, status=404, code="model_not_found")
+
+
+# Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """Sends one play over ASGI at its pace, and fails where the script says so."""
+
+    play: Play
+    wire: ScriptedWire
+    served: ServedRequest
+    before_token: Callable[[ServedRequest, int], Awaitable[None]] | None
+    send: Send
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits anywhere. If not, nobody has to watch whether the client goes away."""
+        pace = self.play.delay_seconds or self.play.token_delay_seconds
+        return bool(pace or self.before_token or isinstance(self.play.failure, Stall))
+
+    async def run(self) -> None:
+        """Send everything; returns early where the script cuts the connection."""
+        failure = self.play.failure
+        streamed = self.served.body.get("stream") is True
+        if isinstance(failure, Refuse) and (failure.after_tokens is None or not streamed):
+            await self._pause(self.play.delay_seconds)
+            body = refusal_body(failure)
+            await send_json(self.send, failure.status, body, retry_after=failure.retry_after)
+        elif streamed:
+            await self._stream()
+        else:
+            await self._whole()
+
+    async def _stream(self) -> None:
+        await self.send(_start(200, _SSE))
+        if opening := self.wire.opening():
+            await self._send_part(opening)
+        await self._pause(self.play.delay_seconds)
+        index = 0
+        for frame in until(self.wire.frames(), self.play.failure):
+            index += await self._wait_for(frame, index)
+            await self._send_part(frame.data)
+        match self.play.failure:
+            case None:
+                await self._send_part(self.wire.closing(), last=True)
+            case Refuse() as refused:
+                await self._send_part(self.wire.failed(refused), last=True)
+            case Cut():
+                pass
+            case Stall():
+                await anyio.sleep_forever()
+
+    async def _whole(self) -> None:
+        await self._pause(self.play.delay_seconds)
+        if self.waits:
+            index = 0
+            for frame in until(self.wire.frames(), self.play.failure):
+                index += await self._wait_for(frame, index)
+        if isinstance(self.play.failure, Stall):
+            await anyio.sleep_forever()
+        body = self.wire.whole()
+        await self.send(_start(200, _sized(len(body))))
+        cut = isinstance(self.play.failure, Cut)
+        await self._send_part(body[: len(body) // 2] if cut else body, last=not cut)
+
+    async def _wait_for(self, frame: Frame, index: int) -> bool:
+        """Wait until the frame is due; returns whether it holds a token."""
+        if frame.token:
+            await self._pause(self.play.token_delay_seconds)
+            if self.before_token is not None:
+                await self.before_token(self.served, index)
+        return frame.token
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds:
+            await anyio.sleep(seconds)
+
+    async def _send_part(self, data: bytes, *, last: bool = False) -> None:
+        await self.send({"type": "http.response.body", "body": data, "more_body": not last})
+
+
+_Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+_SCRIPTED: Final[_Headers] = (
+    (b"x-massgen-scripted", b"true"),
+    (b"openai-version", b"2020-10-01"),
+    (b"openai-processing-ms", b"0"),
+)
+_SSE: Final[_Headers] = ((b"content-type", b"text/event-stream; charset=utf-8"), *_SCRIPTED)
+_JSON: Final[_Headers] = ((b"content-type", b"application/json"), *_SCRIPTED)
+
+
+def _start(status: int, headers: _Headers) -> Event:
+    """The event that begins a response.
+
+    The list of headers is new every time, since ASGI middleware adds headers to it in place.
+    """
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def _sized(length: int) -> _Headers:
+    return (*_JSON, (b"content-length", str(length).encode()))
+
+
+async def send_json(
+    send: Send, status: int, body: Mapping[str, Any], *, retry_after: float | None = None
+) -> None:
+    """Send a whole JSON response; ``retry_after`` is in seconds."""
+    data = to_json(body)
+    headers = _sized(len(data))
+    if retry_after is not None:
+        headers += ((b"retry-after", f"{retry_after:g}".encode()),)
+    await send(_start(status, headers))
+    await send({"type": "http.response.body", "body": data, "more_body": False})
 
 
 # ASGI
@@ -185,7 +332,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 async def _run_while_connected(run: Callable[[], Awaitable[None]], receive: Receive) -> bool:
-    """Run until it is done or the client goes away; tells whether it was done."""
+    """Run until it is done or the client goes away; returns whether it was done."""
     done = False
 
     async def watch() -> None:

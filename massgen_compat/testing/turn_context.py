@@ -1,8 +1,9 @@
-"""What a scripted model sees of a turn: its place in the run, the question, the answers. Pure.
+"""Reads what a scripted model needs to know of a turn: round, attempt, question, answers. Pure.
 
-Everything is read from the conversation itself, so that a scripted model keeps no state: the round
-from the heading of the briefing (``Phase.heading``), the attempt from the replies after it. What
-MassGen itself tells its agents is understood, too.
+Everything is read from the conversation itself, so that a scripted model keeps no state. The
+*briefing* is the part of a user message that tells an agent what to do. Its heading has the round
+(``Phase.heading``), and the replies that follow it are the attempts so far. The module also
+understands the texts that MassGen itself sends to its agents.
 """
 
 import re
@@ -31,9 +32,9 @@ class TurnContext:
     """A turn as a script needs it.
 
     ``round`` is ``None`` in a conversation without a briefing. ``attempt`` counts from 1.
-    ``answers`` are the quoted answers as (label, text), in the order of the briefing, where the
-    reader's own stands last, and in a presentation the winner's. ``prompt_tokens`` counts four
-    characters as one.
+    ``answers`` are the quoted answers as (label, text), in the order of the briefing: the last is
+    the reader's own, or in a presentation the winner's. ``prompt_tokens`` is an estimate: a token
+    for four characters.
     """
 
     phase: Phase
@@ -60,10 +61,10 @@ def read_turn_context(
     phase: Phase | None = None,
     number: int | None = None,
 ) -> TurnContext:
-    """Read the context of a turn; ``phase`` and round ``number`` win over what the text says.
+    """Read the context of a turn; ``phase`` and round ``number``, if given, win over the text.
 
-    Without a briefing the tools decide: a ``vote`` tool means an evaluation, ``new_answer`` alone
-    a draft, neither a presentation.
+    Without a briefing the tools decide the phase: a ``vote`` tool means an evaluation,
+    ``new_answer`` alone a draft, and neither of them a presentation.
     """
     briefing = _find_briefing(messages)
     if briefing is None:
@@ -85,16 +86,17 @@ def read_turn_context(
 
 
 def workflow_tool(tools: Sequence[Tool], name: str) -> Tool | None:
-    """The workflow tool of that name; it may be renamed in front: ``massgen_vote``.
+    """The workflow tool of that name, or ``None``. It may have a prefix: ``massgen_vote``.
 
-    It is renamed only where a client's tool has its name, so the renamed one is it.
+    It has one only where a client's tool has the plain name. The longest name is therefore the
+    workflow tool's.
     """
     found = [tool for tool in tools if tool.name == name or tool.name.endswith(f"_{name}")]
     return max(found, key=lambda tool: len(tool.name), default=None)
 
 
 def _massgen_phase(messages: Sequence[Message]) -> Phase | None:
-    """The phase by MassGen's own words to an agent, in the last message that has them."""
+    """The phase that MassGen's own words to an agent mean, in the last message that has them."""
     for message in reversed(messages):
         found = _MASSGEN.search(message.text) if message.role == "user" else None
         if found is not None:
@@ -126,7 +128,7 @@ def _phase_of(tools: Sequence[Tool]) -> Phase:
 
 
 def _find_briefing(messages: Sequence[Message]) -> _Briefing | None:
-    """The last heading in the messages of the user: what an agent writes cannot pose as one."""
+    """The last heading in the user's messages. A heading that an agent wrote does not count."""
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
         if message.role != "user":
@@ -141,9 +143,9 @@ def _find_briefing(messages: Sequence[Message]) -> _Briefing | None:
 
 
 def _attempt(messages: Sequence[Message], briefing: _Briefing | None, phase: Phase) -> int:
-    """1 + the replies since the briefing, or since the user's last message.
+    """1 + the number of replies since the briefing, or since the user's last message.
 
-    A presenter's rounds of client tools are attempts too: the results stand before the briefing.
+    A presenter's steps with client tools are attempts, too: their results precede the briefing.
     """
     start = _last_user(messages, len(messages)) if briefing is None else briefing.message
     replies = _replies(messages[start + 1 :])
@@ -163,7 +165,7 @@ def _last_user(messages: Sequence[Message], end: int) -> int:
 
 
 def _question(messages: Sequence[Message], briefing: _Briefing | None) -> str:
-    """The user's last words before the briefing."""
+    """The last text of the user before the briefing."""
     end = len(messages)
     if briefing is None and (task := _massgen_task(messages)):
         return task

@@ -1,7 +1,7 @@
-"""What both of OpenAI's wires have in common: frames, padding, errors. Pure, bytes out.
+"""The parts that both of OpenAI's wires have in common: frames, padding, errors. Pure.
 
-The shapes follow recordings of the real API; where none shows an event (a streamed reasoning
-summary, a refusal, ``response.failed``), OpenAI's published schema decides.
+The shapes follow recordings of the real API. Where no recording shows an event (a streamed
+reasoning summary, a refusal, ``response.failed``), the shape follows OpenAI's published schema.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ CREATED: Final = 1_767_225_600
 
 
 class Frame(NamedTuple):
-    """Bytes of a stream; ``token`` tells that they carry one token."""
+    """Bytes of a stream; ``token`` is true where they carry one token."""
 
     data: bytes
     token: bool = False
@@ -46,9 +46,9 @@ class ScriptedWire(Protocol):
 
 
 def until(frames: Iterator[Frame], failure: Failure | None) -> Iterator[Frame]:
-    """The frames up to the token after which the script lets the reply fail.
+    """The frames up to the token after which the script lets the reply fail; without one, all.
 
-    No frame beyond is taken: a wire numbers its events as they are taken.
+    Later frames are not even made: a wire numbers its events as it makes them.
     """
     left = None if failure is None else failure.after_tokens
     while left != 0 and (frame := next(frames, None)):
@@ -61,9 +61,9 @@ _PADDING = "scriptedscripted"
 
 
 def padding(size: int) -> str:
-    """The ``obfuscation`` of a chunk: it fills the size up to a multiple of 16.
+    """The ``obfuscation`` of a chunk, which fills ``size`` characters up to a multiple of 16.
 
-    OpenAI's is random; here the same request gets the same bytes.
+    OpenAI's padding is random. Here it is fixed, so that the same request gets the same bytes.
     """
     return _PADDING[: -size % 16]
 
@@ -83,7 +83,7 @@ def refusal_body(refused: Refuse) -> dict[str, Any]:
 
 
 def refusal_code(refused: Refuse) -> str:
-    """The ``error.code`` of a response that failed; it is never null there."""
+    """The ``error.code`` of ``response.failed``, where it is never null."""
     return refused.code or _ERROR_CODES.get(refused.status, "server_error")
 
 

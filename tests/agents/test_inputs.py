@@ -15,7 +15,7 @@ from massgen_compat._agents.inputs import (
     shown_to,
     team_inputs,
 )
-from massgen_compat._agents.prompts import conversation, solo_conversation
+from massgen_compat._agents.prompts import solo_conversation, team_conversation
 from massgen_compat._run.message import Audio, File, Image, InputKind, Text
 from massgen_compat._run.team import Api
 from massgen_compat._upstream.backends import BACKENDS
@@ -203,7 +203,7 @@ def test_an_agent_alone_is_not_told_of_others() -> None:
     note = "[An image stands here. Your model cannot see it.]"
     (alone,) = solo_conversation(team.agents[0], [message])
     assert alone.content == (Text(note),)
-    (_, among_others) = conversation(team, team.agents[0], [message])
+    (_, among_others) = team_conversation(team, team.agents[0], [message])
     assert among_others.content == (Text(NOTES["image"]),)
 
 

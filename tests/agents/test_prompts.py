@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from massgen_compat._agents.decisions import ToolNames, corrected, read_decisions, workflow_tools
 from massgen_compat._agents.prompts import (
-    conversation,
     resumed_messages,
     solo_conversation,
+    team_conversation,
     turn_messages,
 )
 from massgen_compat._coordination import (
@@ -80,7 +80,7 @@ def voted(reason: str = "It is plainly a cat.") -> tuple[Signal, ...]:
 
 def sent(state: State, agent: str, team: Team = TEAM) -> tuple[Message, ...]:
     member = next(each for each in team.agents if each.id == agent)
-    return turn_messages(conversation(team, member, CHAT), team, state, agent, NAMES)
+    return turn_messages(team_conversation(team, member, CHAT), team, state, agent, NAMES)
 
 
 def shown(messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
@@ -120,7 +120,7 @@ def snapshots() -> dict[str, str]:
         "evaluate-capped": shown(sent(capped, "critic")[-1:], tools_of(capped, "critic")),
         "present": shown(sent(present, "critic"), tools_of(present, "critic")),
         "present-synthesis": shown(sent(present, "critic", SYNTHESIS)[-1:]),
-        "tools": shown(conversation(TEAM, TEAM.agents[1], CHAT, tools=TOOLS)[:1]),
+        "tools": shown(team_conversation(TEAM, TEAM.agents[1], CHAT, tools=TOOLS)[:1]),
         "present-tools": shown(
             turn_messages(CHAT, TEAM, present, "critic", NAMES, tools=TOOLS)[-1:]
         ),
@@ -141,7 +141,7 @@ def snapshots() -> dict[str, str]:
 
 def gated(state: State) -> tuple[Message, ...]:
     """What an agent under the policy of gpt-5.2 is sent."""
-    stable = conversation(TEAM, TEAM.agents[1], CHAT, GATED)
+    stable = team_conversation(TEAM, TEAM.agents[1], CHAT, GATED)
     return turn_messages(stable, TEAM, state, "poet", NAMES, GATED)
 
 
@@ -199,14 +199,14 @@ def test_nobody_learns_an_agents_real_name() -> None:
 
 
 def test_a_conversation_that_ends_with_the_assistant_gets_a_user_message() -> None:
-    stable = conversation(TEAM, TEAM.agents[0], CHAT[:3])
+    stable = team_conversation(TEAM, TEAM.agents[0], CHAT[:3])
     messages = turn_messages(stable, TEAM, after(), "critic", NAMES)
     assert [message.role for message in messages] == ["system", "user", "assistant", "user"]
 
 
 def test_system_messages_in_the_middle_keep_their_places() -> None:
     middle = text_message("developer", "From now on in German.")
-    messages = conversation(TEAM, TEAM.agents[0], (*CHAT[:2], middle, CHAT[3]))
+    messages = team_conversation(TEAM, TEAM.agents[0], (*CHAT[:2], middle, CHAT[3]))
     assert [message.role for message in messages] == ["system", "user", "developer", "user"]
 
 

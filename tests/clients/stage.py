@@ -21,7 +21,7 @@ from massgen_compat._run.turn import Phase
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.testing import ScriptedServer, ServedRequest
-from massgen_compat.testing.delivery import Event, Receive, Scope, Send
+from massgen_compat.testing.server import Event, Receive, Scope, Send
 
 KEY = "the-key-of-the-clients"
 MODEL, SMALL_MODEL = "trio", "trio-single"

@@ -7,8 +7,8 @@ import pytest
 
 from massgen_compat._agents.prompts import STANDARDS
 from massgen_compat.config import Finding, check_text, parse
+from massgen_compat.config.findings import SENSITIVITIES
 from massgen_compat.config.keys import PARAMETERS, SECTIONS
-from massgen_compat.config.values import SENSITIVITIES
 from massgen_compat.errors import EngineUnavailable
 
 
@@ -104,7 +104,7 @@ class Global:
             "orchestrator: {voting_sensitivity: checklist_gated}",
             "orchestrator.voting_sensitivity",
             "ignored",
-            "as with `strict`",
+            "agents judge as with `strict`",
         ),
         Global(
             "orchestrator: {max_new_answers_per_agent: null}",

@@ -40,6 +40,14 @@ def test_with_the_engine_the_same_config_can_be_served() -> None:
     assert "massgen_compat" not in (settings.massgen or {})
 
 
+@pytest.mark.parametrize("key", ["massgen_compat.trace", "ui.display_type"])
+def test_a_path_that_is_written_as_one_key_stays_unknown(key: str) -> None:
+    report = check_text(f"{PLAIN}{CHOSEN}'{key}': full\n", ENV, "team.yaml")
+    finding = next(finding for finding in report.findings if finding.key == key)
+    assert finding.level == "ignored"
+    assert "unknown here; did you mean" in finding.message
+
+
 def test_an_argument_overrides_the_file() -> None:
     assert parse(TOOLS, ENV, "t.yaml", engine="massgen").team.settings.engine == "massgen"
     assert parse(PLAIN + CHOSEN, ENV, "t.yaml", engine="local").team.settings.engine == "local"

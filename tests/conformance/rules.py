@@ -20,7 +20,11 @@ BOTH: tuple[Mode, ...] = ("whole", "stream")
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A rule and the request that it is judged by; ``section`` is that of the specification."""
+    """A rule and the request that it is judged by.
+
+    ``section`` numbers the rules by topic: 1.1 is the envelope, 1.2 the response, 1.3 the stream,
+    1.4 the parameters, 1.5 the errors, and 2 what is ignored or refused.
+    """
 
     says: str
     source: Source

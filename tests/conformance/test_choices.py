@@ -177,7 +177,7 @@ def test_a_choice(row: Row, served: Stage) -> None:
 
 @pytest.mark.parametrize("cast", ["one", "three"])
 def test_a_function_call_can_be_sent_back(cast: str, served: Stage) -> None:
-    """§1.4.35 [spec]: as the message came, with the result in role ``function``."""
+    """Rule 1.4.35 [spec]: as the message came, with the result in role ``function``."""
     first = served.chat(cast, "call", functions=FUNCTIONS)
     result = {"role": "function", "name": "weather", "content": "20 °C"}
     answer = served.chat(
@@ -254,7 +254,7 @@ def test_the_tokens_are_those_of_the_text(
     cast: str,
     served: Stage,
 ) -> None:
-    """§1.4.39 [spec]."""
+    """Rule 1.4.39 [spec]."""
     answer = served.chat(cast, stream=stream, **params)
     for index in answer.indices:
         choice = answer.choice(index)

@@ -1,4 +1,4 @@
-"""§1.2, the response: what has to be there, what must not, and how a choice ends."""
+"""Rules 1.2, the response: what has to be there, what must not, and how a choice ends."""
 
 import re
 import time

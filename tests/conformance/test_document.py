@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from massgen_compat import MassGen, TeamSettings
+from massgen_compat._server.openapi import FAILURES, document
 from massgen_compat.asgi import create_app
-from massgen_compat.protocol.openapi import FAILURES, document
 from tests.conformance import test_choices, test_completion, test_formats, test_requests
 from tests.conformance.exchange import CHAT, Exchange, exchange
 from tests.conformance.rules import Row, rows

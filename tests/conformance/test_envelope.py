@@ -1,4 +1,4 @@
-"""§1.1, the envelope: status, headers, and what is tolerated of a client's."""
+"""Rules 1.1, the envelope: status, headers, and what is tolerated of a client's."""
 
 import json
 import re

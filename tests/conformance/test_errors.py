@@ -1,4 +1,4 @@
-"""§1.5, errors: the whole table, each row with OpenAI's status, type, parameter and code."""
+"""Rules 1.5, errors: the whole table, each row with OpenAI's status, type, parameter and code."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -260,7 +260,7 @@ def test_a_wrong_request_gets_openais_error(name: str, guarded: Stage) -> None:
 
 @pytest.mark.parametrize("name", [name for name in TABLE if isinstance(TABLE[name].body, dict)])
 def test_asking_for_a_stream_changes_no_error(name: str, guarded: Stage) -> None:
-    """§1.5: what comes before the first byte is ordinary JSON."""
+    """Rules 1.5: what comes before the first byte is ordinary JSON."""
     case = TABLE[name]
     headers = {"Authorization": f"Bearer {KEY}", **case.headers}
     given = {**cast("dict[str, Any]", case.body), "stream": True}
@@ -341,7 +341,7 @@ def test_a_providers_fault_is_a_5xx_and_no_message(script: str, cast: str, serve
 
 
 def test_what_is_echoed_of_a_request_is_short(served: Stage) -> None:
-    """§1.5 [src vLLM]: 4 kB of a request became an error of 23 MB there."""
+    """Rule 1.5 [src vLLM]: 4 kB of a request became an error of 23 MB there."""
     for params in (
         {"verbosity": "v" * 50_000},
         {"messages": [{"role": "r" * 50_000}] * 50},

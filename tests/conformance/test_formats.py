@@ -1,4 +1,4 @@
-"""§1.4.36, ``response_format``: what is asked for is what arrives, or an error does."""
+"""Rules 1.4.36, ``response_format``: what is asked for is what arrives, or an error does."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from massgen_compat.protocol.openapi import document
+from massgen_compat._server.openapi import document
 from tests.conformance.exchange import Exchange
 from tests.conformance.stage import SCRIPTS, Stage, stage
 from tests.conformance.test_document import DOCUMENT, hold, hold_answer

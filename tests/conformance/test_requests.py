@@ -1,4 +1,4 @@
-"""§1.4, what a request means: every parameter is honoured, named as ignored, or refused."""
+"""Rules 1.4, what a request means: every parameter is honoured, named as ignored, or refused."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -82,7 +82,7 @@ MESSAGE = {"logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "top
 
 
 def test_who_honours_what_is_as_specified() -> None:
-    """§2, the table of levels: a sampling parameter is for everybody, a bound for the message."""
+    """Rules 2: a sampling parameter is for everybody, a bound for the message."""
     assert {name for name, level in LEVELS.items() if level == "every_agent"} == AGENTS
     assert {name for name, level in LEVELS.items() if level == "presenter"} == MESSAGE
 
@@ -115,7 +115,7 @@ def test_a_valid_value_is_accepted_and_does_what_the_table_says(
 
 @pytest.mark.parametrize("name", sorted(LEVELS.keys() - {"model", "messages"}))
 def test_null_is_the_same_as_absent(name: str, served: Stage) -> None:
-    """§1.4.30 [spec]."""
+    """Rule 1.4.30 [spec]."""
     plain, answer = served.chat("one"), served.chat("one", **{name: None})
     assert answer.status == 200, answer.raw[:600]
     assert "x-massgen-ignored-params" not in answer.headers
@@ -502,7 +502,7 @@ MESSAGES: Mapping[str, Sequence[Mapping[str, Any]]] = {
 @pytest.mark.parametrize("cast", ["one", "three"])
 @pytest.mark.parametrize("name", MESSAGES)
 def test_a_conversation_is_understood(name: str, cast: str, served: Stage) -> None:
-    """§1.4.29 [spec] and §1.2.10 [iss]."""
+    """Rule 1.4.29 [spec] and rule 1.2.10 [iss]."""
     answer = served.chat(cast, messages=MESSAGES[name])
     assert answer.status == 200, answer.raw[:600]
     assert answer.message["content"] == ANSWER

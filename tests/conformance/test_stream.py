@@ -1,4 +1,4 @@
-"""§1.3, the stream: its bytes, its order, and how it ends."""
+"""Rules 1.3, the stream: its bytes, its order, and how it ends."""
 
 import json
 from collections.abc import Callable
@@ -246,7 +246,7 @@ RULES = [
 def test_a_stream_that_breaks_ends_with_an_error_event(
     cast: str, script: str, served: Stage
 ) -> None:
-    """§1.3.23 [sdk], §1.3.24 [sdk]: SDKs take a stream that just stops for a whole one."""
+    """Rule 1.3.23 [sdk], rule 1.3.24 [sdk]: SDKs take a stream that just stops for a whole one."""
     answer = served.chat(cast, script, stream=True)
     data_lines_only(answer)
     done_is_last_and_once(answer)
@@ -260,7 +260,7 @@ def test_a_stream_that_breaks_ends_with_an_error_event(
 
 @pytest.mark.parametrize("cast", ["one", "three"])
 def test_progress_is_told_in_deltas_of_chunks(cast: str) -> None:
-    """§1.3.27 [sdk], §1.7: no named events; role, then reasoning without content, then content."""
+    """Rule 1.3.27 [sdk]: no named events; role, then reasoning without content, then content."""
     with stage({"text": {"present": ANSWER}}, settings=LOUD) as each:
         answer = each.chat(cast, stream=True, massgen=None)
         data_lines_only(answer)

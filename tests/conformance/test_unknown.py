@@ -1,4 +1,4 @@
-"""§2, parameters that the API does not have, and those that are not honoured."""
+"""Rules 2: parameters that the API does not have, and those that are not honoured."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -57,7 +57,7 @@ def test_null_for_an_unknown_parameter_is_nothing(served: Stage) -> None:
 def test_a_strict_server_refuses_them_in_openais_words(
     params: Mapping[str, Any], message: str, stream: object
 ) -> None:
-    """§2 [iss]: tg-spam #304 and others."""
+    """Rule 2 [iss]: tg-spam #304 and others."""
     with stage({"text": {}}, unknown_params="reject") as each:
         for cast in ("one", "three"):
             answer = each.chat(cast, stream=stream, **params)

@@ -1,4 +1,4 @@
-"""The rules of the coordination, one by one (design §3)."""
+"""The rules of the coordination, one by one; ``_coordination`` has them as tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -16,8 +16,8 @@ from massgen_compat._run.team import Escalation, Limits, TeamSettings, Timeouts
 from massgen_compat._upstream.backends import BACKENDS
 from massgen_compat.asgi import create_app
 from massgen_compat.cli import command_line
+from massgen_compat.config.findings import SENSITIVITIES
 from massgen_compat.config.keys import OWN_SECTIONS, SECTIONS
-from massgen_compat.config.values import SENSITIVITIES
 from tests.docs.codes import CODES
 
 # Settings of a team

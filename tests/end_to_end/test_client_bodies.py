@@ -17,7 +17,7 @@ from massgen_compat import Agent, Backend, MassGen, Team
 from massgen_compat.asgi import create_app
 from massgen_compat.cli.server import serving
 from massgen_compat.testing import ScriptedServer
-from massgen_compat.testing.delivery import ServedRequest
+from massgen_compat.testing.server import ServedRequest
 
 BODIES = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from massgen_compat.asgi import create_app
-from massgen_compat.cli.server import serving
-from massgen_compat.cli.uvicorn_limits import MAX_HEAD_BYTES, MAX_HEADERS, BoundedHead
+from massgen_compat.cli.server import MAX_HEAD_BYTES, MAX_HEADERS, BoundedHead, serving
 from tests.fakes import Model
 from tests.server.test_server import massgen_of
 

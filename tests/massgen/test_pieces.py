@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from massgen_compat._massgen.call_purpose import CallPurpose, read_purpose
 from massgen_compat._massgen.config import massgen_config
-from massgen_compat._massgen.final_message import Final
 from massgen_compat._massgen.orchestration import rooted
-from massgen_compat._massgen.payloads import Fields, closing
-from massgen_compat._massgen.review import MOST_OBJECTIONS, Again, Pass, Review
+from massgen_compat._massgen.payloads import CallPurpose, Fields, closing, read_purpose
+from massgen_compat._massgen.review import Again, Pass, Review
 from massgen_compat._massgen.task import ClientTools, system_message, task_text
+from massgen_compat._massgen.translate import PendingMessage
 from massgen_compat._run.message import File, Image, Message, Text, Tool, ToolCall, text_message
 from massgen_compat._run.request import Narrowing, RunRequest
 from massgen_compat._run.team import Agent, Api, Team
 from massgen_compat._run.turn import Phase, Reply
 from massgen_compat.policies import DEFAULT, resolve
+from massgen_compat.policies.gate import MOST_OBJECTIONS
 
 GATED = resolve("gpt-5.2")
 
@@ -74,7 +74,7 @@ def test_the_system_message_is_the_agents_then_the_policys_then_the_clients() ->
 # The message in the making
 
 
-def said(final: Final, fragments: Sequence[str]) -> list[str]:
+def said(final: PendingMessage, fragments: Sequence[str]) -> list[str]:
     return [event.text for fragment in fragments for event in final.argue(0, fragment)]
 
 
@@ -89,7 +89,7 @@ def test_arguments_are_told_as_they_come_and_never_half_an_escape() -> None:
         "\\ud83d",
         '\\ude00."}',
     ]
-    final = Final()
+    final = PendingMessage()
     told = said(final, fragments)
     assert told == ["It", " sca", "tters", '\n"blue', "é", "😀."]
     assert final.text == 'It scatters\n"blueé😀.'
@@ -102,20 +102,20 @@ def test_arguments_are_the_same_however_they_are_cut(size: int) -> None:
         json.dumps({"content": content}),
         json.dumps({"content": content}, ensure_ascii=False),
     ):
-        final = Final()
+        final = PendingMessage()
         said(final, [text[i : i + size] for i in range(0, len(text), size)])
         assert final.text == content
 
 
 def test_a_call_after_text_goes_on_in_a_paragraph_of_its_own() -> None:
-    final = Final()
+    final = PendingMessage()
     list(final.say("Here it is:"))
     said(final, ['{"content": "Blue."}'])
     assert final.text == "Here it is:\n\nBlue."
 
 
 def test_the_whole_message_adds_what_is_missing_and_repeats_nothing() -> None:
-    final = Final()
+    final = PendingMessage()
     said(final, ['{"content": "It scat'])
     assert [event.text for event in final.submit("It scatters.")] == ["ters."]
     assert list(final.submit("It scatters.")) == list(final.submit("Something else.")) == []

@@ -8,12 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massgen_compat._admission.background import (
-    BACKGROUND_RULES,
-    BackgroundRule,
-    matching_rule,
-    rules_with,
-)
+from massgen_compat._admission.background import matching_rule
+from massgen_compat._run.background_rules import BACKGROUND_RULES, BackgroundRule, rules_with
 from massgen_compat.protocol.chat.request import parse
 
 TOOL = {"type": "function", "function": {"name": "read_file", "parameters": {"type": "object"}}}

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from massgen_compat.events import Answered, PresentationStarted, RunEvent, WinnerChosen
 from massgen_compat.protocol.chat.request import parse
-from massgen_compat.protocol.decision import shown
-from massgen_compat.protocol.trace import TraceWriter
+from massgen_compat.protocol.trace import TraceWriter, shown
 
 TOOLS = [{"type": "function", "function": {"name": "read"}}]
 RESULT = {"role": "tool", "tool_call_id": "c", "content": "x"}

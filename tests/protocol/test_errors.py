@@ -1,12 +1,15 @@
 """Errors as replies and as stream events, from one table."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import massgen_compat
 from massgen_compat import errors
 from massgen_compat.errors import (
     ConfigError,
@@ -24,6 +27,7 @@ from massgen_compat.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from massgen_compat.protocol import errors as protocol_errors
 from massgen_compat.protocol import sse
 from massgen_compat.protocol.chat.answer import ChatStream
 from massgen_compat.protocol.chat.request import parse
@@ -296,3 +300,21 @@ def test_an_agent_whose_name_is_part_of_a_word_is_named_all_the_same() -> None:
     error = UpstreamUnreachable("the provider could not be reached", agent="a")
     message = render_error(error).body["error"]["message"]
     assert message == "Agent 'a': the provider could not be reached"
+
+
+MAKES_4XX = re.compile(
+    r"InvalidRequest|UnsupportedParameter|LimitExceeded|UpstreamRateLimited|WireModel"
+    r"|(?:too_slow|too_large|missing_key|unknown_url|not_http)\("
+)
+
+
+def test_the_table_of_4xx_names_modules_that_make_them() -> None:
+    package = Path(massgen_compat.__file__).parent
+    table = (protocol_errors.__doc__ or "").partition("::\n")[2]
+    rows = [line[67:] for line in table.splitlines() if line.strip()]
+    modules = re.findall(r"[a-z_]+(?:\.[a-z_]+)?", re.sub(r"\(.*\)", "", " ".join(rows)))
+    assert len(modules) > 20
+    for module in modules:
+        path = module.replace(".", "/") + ".py"
+        [source] = (each for each in (package / path, package / "protocol" / path) if each.exists())
+        assert MAKES_4XX.search(source.read_text(encoding="utf-8")), module

@@ -21,7 +21,7 @@ import openai
 from massgen_compat._run.turn import Phase
 from massgen_compat.cli.server import serving
 from massgen_compat.testing import ScriptedServer
-from massgen_compat.testing.delivery import ServedRequest
+from massgen_compat.testing.server import ServedRequest
 from tests.cli.test_cli import GREETED, config
 from tests.end_to_end.test_tools_property import SCRIPT, TOOL, find_treasure
 from tests.processes import PATIENCE, Served, served

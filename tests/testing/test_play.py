@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat._agents.decisions import ToolNames, workflow_tools
-from massgen_compat._agents.prompts import conversation, turn_messages
+from massgen_compat._agents.prompts import team_conversation, turn_messages
 from massgen_compat._coordination import NewAnswer, Replied, Rules, State, VoteFor, begin, step
 from massgen_compat._run.message import Message, Tool, ToolCall, text_message
 from massgen_compat._run.result import Usage
@@ -254,7 +254,7 @@ def after_drafts(first: str, second: str) -> State:
 
 def turn(state: State, agent: str) -> tuple[tuple[Message, ...], tuple[Tool, ...]]:
     member = next(each for each in TEAM.agents if each.id == agent)
-    stable = conversation(TEAM, member, [QUESTION])
+    stable = team_conversation(TEAM, member, [QUESTION])
     messages = turn_messages(stable, TEAM, state, agent, NAMES)
     return messages, workflow_tools(state, agent, NAMES)
 

@@ -319,6 +319,39 @@ async def test_the_newest_responses_have_exactly_our_keys(
         assert ours == known_shapes([exchange.body]), exchange.name
 
 
+def statuses(stream: str) -> list[tuple[str, str | None, tuple[str, ...]]]:
+    """What a stream says of how far a reply came: of each event, its item's status, or that of its
+    response and of the items in it."""
+    found: list[tuple[str, str | None, tuple[str, ...]]] = []
+    for event in events(stream):
+        said = event.get("response") or event.get("item")
+        if said is not None:
+            items = tuple(f"{item['type']} {item.get('status')}" for item in said.get("output", ()))
+            found.append((name_of(event), said.get("status"), items))
+    return found
+
+
+async def test_what_was_cut_has_the_recorded_status(post: Post, recordings: list[Recorded]) -> None:
+    cut = [each for each in recordings if '"incomplete_details":{"reason"' in each.body]
+    assert {item for each in cut for item in statuses(each.body)[-1][-1]} == {
+        "function_call incomplete",
+        "reasoning None",
+    }
+    for exchange in (*cut, *(each for each in recordings if each.name in NEWEST)):
+        assert statuses(await replayed(post, exchange)) == statuses(exchange.body), exchange.name
+
+
+async def test_a_reply_is_cut_in_its_last_item_only(post: Post) -> None:
+    call = {"name": "add", "arguments": '{"x": 1'}
+    step = {"text": "So:", "calls": [call, call], "finish_reason": "length"}
+    _, _, body = await post(ScriptedServer({"m": {"present": step}}), RESPONSES, ASKED)
+    assert statuses(body.decode())[-1] == (
+        "incomplete",
+        "incomplete",
+        ("message completed", "function_call completed", "function_call incomplete"),
+    )
+
+
 # The published schemas
 
 

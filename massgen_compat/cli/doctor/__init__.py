@@ -1,6 +1,7 @@
-"""The doctor: asks a running endpoint what clients ask it, and says what to fix.
+"""The doctor: it sends a running endpoint the requests that clients send, and says what to fix.
 
-``checkup`` decides what is asked, ``probe`` asks (the only module with I/O), ``observed`` holds
-what came back, and the other modules check_value it: values in, ``Finding``s out. It knows OpenAI's
-protocol and clients' habits, and nothing of the rest of this package: it examines any server.
+``checkup`` decides which requests are sent, and in which order. ``probe`` sends them, as the only
+module with I/O. ``observed`` holds the replies, and the other modules check them: they turn replies
+into ``Finding``s. The doctor knows OpenAI's protocol and the habits of clients. It uses nothing of
+this package but its errors, so that it can examine any server.
 """

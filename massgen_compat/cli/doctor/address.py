@@ -1,4 +1,4 @@
-"""The address of an endpoint: its URL, whether it answers, and whether that is an API. Pure."""
+"""Checks the address of an endpoint: its URL, and whether an API answers there. Pure."""
 
 import ipaddress
 import re
@@ -25,7 +25,7 @@ _ADVICE: Final[Mapping[Trouble, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A base URL without a trailing slash, and what was odd about how it was given."""
+    """A base URL without a trailing slash, and the findings about the URL as it was given."""
 
     base: str
     findings: tuple[Finding, ...] = ()
@@ -37,12 +37,12 @@ class Address:
 
     @property
     def other(self) -> str:
-        """The same address with ``/v1`` where it has none, without it where it has."""
+        """The same URL with ``/v1`` if it has none, and without ``/v1`` if it has."""
         return self.base.removesuffix("/v1") if self.has_version else f"{self.base}/v1"
 
     @property
     def has_version(self) -> bool:
-        """Whether it ends in ``/v1``."""
+        """Whether the URL ends in ``/v1``."""
         return self.base.endswith("/v1")
 
     @property
@@ -55,7 +55,7 @@ class Address:
 
     @property
     def is_private(self) -> bool:
-        """Whether only a private network can reach it, as far as the host tells."""
+        """Whether only a private network can reach it, judging by the host's name or number."""
         try:
             return ipaddress.ip_address(self.host).is_private
         except ValueError:
@@ -63,7 +63,7 @@ class Address:
 
 
 def read_url(url: str) -> Address:
-    """The address that a URL stands for. Raises ``ConfigError`` for what is no URL of a server."""
+    """The address that a URL stands for. Raises ``ConfigError`` for what cannot be one."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -113,8 +113,8 @@ def read_url(url: str) -> Address:
     return Address(address.base, tuple(findings))
 
 
-def judge_reach(seen: Seen) -> Finding:
-    """Whether an API answers. ``seen`` is the reply to ``GET /models``."""
+def check_reach(seen: Seen) -> Finding:
+    """Check whether an API answers; ``seen`` is the reply to ``GET /models``."""
     if isinstance(seen, Unreachable):
         said = f"No answer ({_words(seen.trouble)}): {shown(seen.detail)}."
         return problem("reachable", said.replace("..", "."), _ADVICE[seen.trouble])
@@ -152,7 +152,7 @@ def _words(trouble: Trouble) -> str:
 
 
 def _is_api(seen: Seen) -> TypeGuard[Reply]:
-    """Whether this is a list of models, or a refusal that is no web page: an API either way."""
+    """Whether the reply is a list of models, or a refusal that is no web page."""
     if not isinstance(seen, Reply):
         return False
     if seen.status in {401, 403}:
@@ -162,17 +162,18 @@ def _is_api(seen: Seen) -> TypeGuard[Reply]:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The base URL that clients need, and its reply to ``GET /models``; ``None`` without an API."""
+    """The base URL that clients need. ``reply`` is its list of models; ``None`` without an API."""
 
     finding: Finding
     url: str
     reply: Reply | None
 
 
-def judge_base(address: Address, here: Seen, there: Seen) -> Base:
-    """Which base URL clients need.
+def check_base(address: Address, here: Seen, there: Seen) -> Base:
+    """Find the base URL that clients need.
 
-    ``here`` is the reply to ``GET /models`` at the URL as given, ``there`` at its other form.
+    ``here`` is the reply to ``GET /models`` at the URL as given, and ``there`` the reply at its
+    other form (``Address.other``).
     """
     if _is_api(here):
         form = "without /v1" if address.has_version else "with /v1"

@@ -1,4 +1,4 @@
-"""``massgen-compat doctor``: examine an endpoint as its clients would."""
+"""``massgen-compat doctor``: examines an endpoint as its clients would."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 
 import anyio
 
-from massgen_compat.cli.doctor.findings import Finding
+from massgen_compat.cli.doctor.findings import Finding, line, summary
 from massgen_compat.cli.parser import FAILED, MISUSED, Commands, seconds
 
 _ABOUT = """\
@@ -26,7 +26,7 @@ examples:
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command to the command line."""
     parser = commands.add_parser(
         "doctor",
         help="examine a running endpoint as a client would, and say what to fix",
@@ -58,7 +58,7 @@ def add(commands: Commands) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from massgen_compat.cli.doctor import checkup, report  # noqa: PLC0415 - aiohttp: [server]
+    from massgen_compat.cli.doctor import checkup  # noqa: PLC0415 - aiohttp: [server]
     from massgen_compat.cli.doctor.address import read_url  # noqa: PLC0415
 
     target = checkup.Target(
@@ -66,18 +66,29 @@ def _doctor(arguments: argparse.Namespace) -> int:
         key=checkup.read_key(arguments.key or os.environ.get("MASSGEN_COMPAT_API_KEY")),
         model=arguments.model,
         chat=not arguments.no_chat,
-        patience=arguments.timeout,
+        chat_seconds=arguments.timeout,
     )
     told: list[Finding] = []
 
     def tell(finding: Finding) -> None:
         told.append(finding)
-        _show(report.line(finding, secret=target.key))
+        _show(line(finding, secret=target.key))
 
-    _show(report.greeting(target))
+    _show(_greeting(target.address.base, checkup.CHATS if target.chat else 0))
     verdict = anyio.run(checkup.examine, target, tell)
-    _show(report.summary(told))
+    _show(summary(told))
     return {"well": 0, "unwell": FAILED, "unreachable": MISUSED}[verdict]
+
+
+def _greeting(base: str, chats: int) -> str:
+    """What is about to be examined, and what that costs; ``chats`` is the number of chats."""
+    if not chats:
+        return f"Examining {base} without chat requests.\n"
+    return (
+        f"Examining {base} with up to {chats} chat requests. They cost what the "
+        "model costs: a team's all that its agents cost.\n(--no-chat leaves them out; --model "
+        "NAME-single asks one agent of a team.)\n"
+    )
 
 
 def _show(text: str) -> None:

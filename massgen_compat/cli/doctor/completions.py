@@ -1,4 +1,4 @@
-"""Whole replies: has a chat completion what clients read? Pure."""
+"""Checks whole replies, and tool calls: is there everything that clients read? Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -30,7 +30,7 @@ LONGER: Final = "Say --timeout with more seconds, or look in the server's log wh
 
 
 def after_break(why: str) -> str:
-    """What to do about a reply that broke off."""
+    """What to do about a reply that broke off for this reason (``Reply.broken``)."""
     if why == TIME_IS_UP:
         return LONGER
     return "Look in the server's log; if a proxy cut it, lengthen its timeout (proxy_read_timeout)."
@@ -50,8 +50,8 @@ def received(check: str, seen: Seen, todo: str) -> Reply | Finding:
     return seen
 
 
-def judge_chat(seen: Seen) -> Finding:
-    """A small chat without tools and without streaming."""
+def check_chat(seen: Seen) -> Finding:
+    """Check the reply to a small chat without tools and without streaming."""
     todo = "Mend what the message says; the server's log has more."
     reply = received("chat", seen, todo)
     if isinstance(reply, Finding):
@@ -84,7 +84,7 @@ def judge_chat(seen: Seen) -> Finding:
 
 
 def read_message(body: Json) -> tuple[Json, str | None]:
-    """The message of a completion, and what is wrong with its shape."""
+    """The message of a completion, and what is wrong with its shape, if anything is."""
     if missing := [key for key in _REQUIRED if key not in body]:
         return {}, f"Missing: {', '.join(missing)}."
     choices = objects(body["choices"])
@@ -103,7 +103,7 @@ def read_message(body: Json) -> tuple[Json, str | None]:
 
 
 def wrong_usage(value: object) -> str | None:
-    """What is wrong with a ``usage`` object."""
+    """What is wrong with a ``usage`` object; ``None`` for nothing."""
     usage = mapping(value)
     counts = [usage.get(f"{each}_tokens") for each in ("prompt", "completion", "total")]
     if not all(isinstance(count, int) for count in counts):
@@ -114,8 +114,8 @@ def wrong_usage(value: object) -> str | None:
     return None
 
 
-def judge_tool_results(seen: Seen) -> Finding:
-    """The chat that gives back the result of a tool call."""
+def check_tool_results(seen: Seen) -> Finding:
+    """Check the reply to the chat that gives back the result of a tool call."""
     todo = "Accept the assistant's tool_calls with a `tool` message for each."
     reply = received("tool results", seen, todo)
     if isinstance(reply, Finding):
@@ -152,8 +152,8 @@ TOOLS: Final[list[Mapping[str, Any]]] = [
 ]
 
 
-def judge_tools(stream: StreamReply | Unreachable) -> tuple[Finding, Call | None]:
-    """A streamed chat that offers a tool and demands a call, and the call for the follow-up."""
+def check_tools(stream: StreamReply | Unreachable) -> tuple[Finding, Call | None]:
+    """Check a streamed chat that offers a tool and demands a call; returns the call, if usable."""
     todo = "Use a model and a server that take `tools` and `tool_choice`."
     reply = stream.reply if isinstance(stream, StreamReply) else stream
     whole = received("tools", reply, todo)
@@ -196,7 +196,7 @@ def _wrong_call(call: Call) -> Finding | None:
 
 
 def with_result(call: Call) -> list[Mapping[str, Any]]:
-    """The conversation that gives the call its result."""
+    """The messages of the chat that gives the model the result of its call."""
     function = {"name": call.name, "arguments": call.arguments}
     calls = [{"id": call.id, "type": "function", "function": function}]
     return [

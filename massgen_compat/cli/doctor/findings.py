@@ -1,12 +1,13 @@
-"""Findings: what a check saw, how bad that is, and what to do. And the list of all checks."""
+"""The findings of the doctor, the list of its checks, and the lines that show a finding. Pure."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 Level: TypeAlias = Literal["ok", "note", "warning", "problem"]
-"""``problem``: a common client fails or spends money twice; ``warning``: some client stumbles, or
-an error will be hard to understand; ``note``: good to know, whatever the client."""
+"""``problem``: a common client fails or spends money twice; ``warning``: some client fails, or an
+error will be hard to understand; ``note``: good to know, whatever the client."""
 
 CHECKS: Final[Mapping[str, str]] = {
     "url": "the form of the base URL",
@@ -40,7 +41,11 @@ CHECKS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """``seen`` and ``todo`` are one plain line each; ``todo`` is empty where all is well."""
+    """What one check saw, and what to do about it.
+
+    ``check`` is a key of ``CHECKS``. ``seen`` and ``todo`` are one plain line each; ``todo`` is
+    empty where nothing is to be done.
+    """
 
     check: str
     level: Level
@@ -59,7 +64,7 @@ def note(check: str, seen: str, todo: str = "") -> Finding:
 
 
 def warning(check: str, seen: str, todo: str) -> Finding:
-    """Some client stumbles."""
+    """Some client fails, or an error will be hard to understand."""
     return Finding(check=check, level="warning", seen=seen, todo=todo)
 
 
@@ -69,7 +74,28 @@ def problem(check: str, seen: str, todo: str) -> Finding:
 
 
 def shown(text: object, limit: int = 160) -> str:
-    """Foreign text on one line, bounded, without control characters."""
+    """The server's text on one line of at most ``limit`` characters, without control characters."""
     line = " ".join(str(text)[: 4 * limit].split())
     line = "".join(character if character.isprintable() else "�" for character in line)
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+_LEVELS: Final[tuple[Level, ...]] = ("problem", "warning", "note", "ok")
+_WIDTH: Final = max(map(len, CHECKS))
+
+
+def line(finding: Finding, *, secret: str | None) -> str:
+    """A finding on one line, and what to do on a second one; ``secret`` is masked in both."""
+    text = f"{finding.level:<7}  {finding.check:<{_WIDTH}}  {finding.seen}\n"
+    if finding.todo:
+        text += f"{'':{9 + _WIDTH}}  -> {finding.todo}\n"
+    return text.replace(secret, "***") if secret else text
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    """The last line of the report: how many findings there are of each level."""
+    counted = Counter(finding.level for finding in findings)
+    told = [
+        f"{counted[level]} {level}{'' if counted[level] == 1 else 's'}" for level in _LEVELS[:3]
+    ]
+    return f"{', '.join(told)}, {counted['ok']} ok.\n"

@@ -1,4 +1,7 @@
-"""The list of models: its shape, and the names that clients treat specially. Pure."""
+"""Checks the list of models and the headers of its reply. Pure.
+
+The names count as well, because clients treat some of them specially.
+"""
 
 import re
 from collections.abc import Sequence
@@ -15,25 +18,25 @@ _TO_ANTHROPIC: Final = re.compile(r"claude", re.IGNORECASE)
 
 
 def models_of(seen: Seen) -> list[Json]:
-    """The models that a list has, those with an id."""
+    """The models of a list, as far as they have an id."""
     body = seen.json if isinstance(seen, Reply) and seen.status == 200 else None
     return [item for item in objects((body or {}).get("data")) if isinstance(item.get("id"), str)]
 
 
 def names_of(seen: Seen) -> list[str]:
-    """Their ids."""
+    """The ids of the models of a list."""
     return [model["id"] for model in models_of(seen)]
 
 
 def choose(names: Sequence[str], wanted: str | None) -> str | None:
-    """The model to chat with: the one that was asked for, or the first team."""
+    """The model to chat with: ``wanted``, or else the first that is no ``NAME-single``."""
     if wanted is not None:
         return wanted
     return next((name for name in names if not name.endswith(SINGLE)), names[0] if names else None)
 
 
-def judge_list(seen: Seen) -> Finding:
-    """``GET /models``."""
+def check_list(seen: Seen) -> Finding:
+    """Check the reply to ``GET /models``."""
     todo = 'Answer {"object": "list", "data": [{"id", "object", "created", "owned_by"}]}.'
     if isinstance(seen, Unreachable):
         return problem("models", f"No answer ({seen.trouble}).", todo)
@@ -51,8 +54,8 @@ def judge_list(seen: Seen) -> Finding:
     return ok("models", listed)
 
 
-def judge_model(name: str, names: Sequence[str], seen: Seen) -> Finding:
-    """The model to chat with; ``seen`` is ``GET /models/{id}``."""
+def check_model(name: str, names: Sequence[str], seen: Seen) -> Finding:
+    """Check the model to chat with; ``seen`` is the reply to ``GET /models/{id}``."""
     if name not in names:
         return warning(
             "model",
@@ -72,8 +75,12 @@ def judge_model(name: str, names: Sequence[str], seen: Seen) -> Finding:
     return ok("model", f"{shown(name)} is listed and known.")
 
 
-def judge_names(names: Sequence[str], responses: Seen) -> Finding:
-    """Names that clients treat specially; ``responses`` is a broken ``POST /responses``."""
+def check_names(names: Sequence[str], responses: Seen) -> Finding:
+    """Check for names that clients treat specially.
+
+    ``responses`` is the reply to a ``POST /responses`` whose body is not JSON: it shows whether
+    there is such an endpoint.
+    """
     odd = [name for name in names if _TO_RESPONSES.match(name)]
     served = isinstance(responses, Reply) and responses.status not in {404, 405, 501}
     if odd and not served:
@@ -99,8 +106,8 @@ def judge_names(names: Sequence[str], responses: Seen) -> Finding:
     return ok("model names", "None that clients are known to treat specially.")
 
 
-def judge_single(models: Sequence[Json]) -> Finding | None:
-    """Whether teams have their ``NAME-single``; ``None`` for a server that has no teams."""
+def check_single(models: Sequence[Json]) -> Finding | None:
+    """Check that teams have their ``NAME-single``; ``None`` for a server that has no teams."""
     ours = [model["id"] for model in models if model.get("owned_by") == "massgen"]
     teams = [name for name in ours if not name.endswith(SINGLE)]
     if not teams:
@@ -120,8 +127,8 @@ ORIGIN: Final = "https://massgen-compat-doctor.example"
 _ON_THE_WAY: Final = ("server", "via", "x-cache", "cf-ray", "x-served-by")
 
 
-def judge_headers(seen: Seen) -> Finding:
-    """The headers of an ordinary reply."""
+def check_headers(seen: Seen) -> Finding:
+    """Check the headers of an ordinary reply."""
     if isinstance(seen, Unreachable):
         return note("headers", f"No answer ({seen.trouble}).")
     found = {
@@ -137,8 +144,8 @@ def judge_headers(seen: Seen) -> Finding:
     return note("headers", said, "Send one with every reply; let the proxy pass it on.")
 
 
-def judge_browsers(preflight: Seen) -> Finding:
-    """The reply to ``OPTIONS`` with an ``Origin``."""
+def check_browsers(preflight: Seen) -> Finding:
+    """Check the reply to ``OPTIONS`` with an ``Origin``."""
     if isinstance(preflight, Unreachable):
         return note("browsers", f"No answer to OPTIONS ({preflight.trouble}).")
     allowed = preflight.headers.get("access-control-allow-origin")

@@ -1,4 +1,4 @@
-"""What was observed of an endpoint: replies, streams, and connections that did not come about."""
+"""What was observed of an endpoint: replies, streams, and failed connections. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,14 @@ from typing import Any, Final, Literal, TypeAlias, cast
 Json: TypeAlias = Mapping[str, Any]
 
 TIME_IS_UP: Final = "time is up"
-"""Why a reply is broken that took longer than the doctor waits."""
+"""``Reply.broken`` of a reply that took longer than the doctor waits."""
 
 Trouble: TypeAlias = Literal["refused", "dns", "tls", "timeout", "closed", "not_http"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreachable:
-    """No reply at all; ``detail`` is the operating system's or the library's word for it."""
+    """No reply at all; ``detail`` is the error text of the operating system or of aiohttp."""
 
     trouble: Trouble
     detail: str
@@ -23,7 +23,10 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A reply. Names of headers are lower-case; ``broken`` tells why the body is not whole."""
+    """A reply. Header names are in lower case; ``broken`` says why the body is not complete.
+
+    ``seconds`` is the time from the request to the end of the reply.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -38,17 +41,17 @@ class Reply:
 
     @property
     def is_html(self) -> bool:
-        """Whether this is a web page, whatever its content type."""
+        """Whether this is a web page, by its content type or by its first character."""
         return self.media_type == "text/html" or self.body.lstrip()[:1] == b"<"
 
     @property
     def json(self) -> Json | None:
-        """The body as a JSON object; ``None`` if it is none."""
+        """The body as a JSON object; ``None`` if it is no such object."""
         return read_object(self.body)
 
     @property
     def text(self) -> str:
-        """The body as text, bad bytes replaced."""
+        """The body as text; bytes that are not UTF-8 are replaced."""
         return self.body.decode("utf-8", "replace")
 
 
@@ -57,7 +60,7 @@ Seen: TypeAlias = Reply | Unreachable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One event of a stream, complete at ``at`` seconds after the request was sent."""
+    """One event of a stream, which was complete ``at`` seconds after the request was sent."""
 
     at: float
     data: str | None = None
@@ -67,9 +70,9 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReply:
-    """A streamed reply. ``pieces`` are the times at which bytes arrived, in seconds.
+    """A streamed reply: its status, headers and whole body in ``reply``, and its ``frames``.
 
-    ``reply`` has the head, and the bytes of the whole body.
+    ``pieces`` are the times at which bytes arrived, in seconds after the request.
     """
 
     reply: Reply
@@ -78,7 +81,7 @@ class StreamReply:
 
 
 class FrameReader:
-    """Cuts the bytes of an event stream into frames, as the WHATWG's specification says."""
+    """Cuts the bytes of an event stream into frames, by the rules of the WHATWG's HTML standard."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -133,7 +136,7 @@ DONE: Final = "[DONE]"
 
 @dataclass(slots=True)
 class Call:
-    """A tool call as its fragments add up."""
+    """A tool call, put together from its fragments."""
 
     id: str = ""
     name: str = ""
@@ -142,10 +145,11 @@ class Call:
 
 @dataclass(slots=True)
 class Folded:
-    """The frames of a stream, sorted.
+    """The frames of a stream, sorted by what they are.
 
-    ``times`` are those of ``chunks``; ``strays`` are data that are no chunks; ``error`` is the
-    error object of a stream that failed.
+    ``times`` are those of ``chunks``, in seconds; ``strays`` are data that are no chunks;
+    ``events`` are the names of events; ``error`` is the error object of a stream that failed;
+    ``after_done`` counts the data after ``[DONE]``.
     """
 
     chunks: list[Json] = field(default_factory=list[Json])
@@ -164,17 +168,17 @@ class Folded:
 
     @property
     def deltas(self) -> list[Json]:
-        """Their deltas."""
+        """The deltas of these choices."""
         return [mapping(choice.get("delta")) for choice in self.choices]
 
     @property
     def reasons(self) -> list[str]:
-        """Their finish reasons, those that are given."""
+        """The finish reasons of these choices, where they have one."""
         return [str(reason) for each in self.choices if (reason := each.get("finish_reason"))]
 
     @property
     def usages(self) -> list[tuple[int, Any]]:
-        """Usage objects, with the place of their chunk."""
+        """The usage objects, each with the index of its chunk."""
         return [(n, usage) for n, each in enumerate(self.chunks) if (usage := each.get("usage"))]
 
     def text(self, key: str = "content") -> str:
@@ -214,7 +218,7 @@ def _take(folded: Folded, data: str, at: float) -> None:
 
 
 def calls_of(deltas: Sequence[Json]) -> tuple[list[Call], str | None]:
-    """The calls that deltas add up to, and what is wrong with the fragments."""
+    """The calls that deltas add up to, and what is wrong with their fragments, if anything is."""
     calls: dict[int, Call] = {}
     wrong: str | None = None
     for fragment in (each for delta in deltas for each in objects(delta.get("tool_calls"))):

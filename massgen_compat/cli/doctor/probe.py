@@ -1,4 +1,7 @@
-"""Asks an endpoint: the doctor's only I/O. Redirects are not followed, environments not read."""
+"""Sends requests to an endpoint: the doctor's only I/O.
+
+It does not follow redirects, and does not read proxies from the environment.
+"""
 
 import json
 import ssl
@@ -25,27 +28,27 @@ QUICK_SECONDS: Final = 30.0
 """For requests that start no model."""
 
 MAX_BYTES: Final = 8 * 1024 * 1024
-"""More of a reply is not read."""
+"""How much of a reply is read at most."""
 
 
 class Probe:
-    """Requests to one server. ``key`` is sent where a method is not told another one."""
+    """Requests to one server, with ``key`` where a method is not given another one."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, key: str | None, patience: float, clock: Clock
+        self, session: aiohttp.ClientSession, *, key: str | None, chat_seconds: float, clock: Clock
     ) -> None:
         self._session = session
         self._key = key
-        self._patience = patience
+        self._chat_seconds = chat_seconds
         self._clock = clock
 
     async def get(self, url: str, *, key: str | None = None) -> Seen:
-        """A ``GET``; with another key than the probe's own where one is given."""
+        """Send a ``GET``, with ``key`` in place of the probe's own if it is given."""
         headers = _bearer(key or self._key)
         return _whole(await self._send("GET", url, headers, None, QUICK_SECONDS))
 
     async def preflight(self, url: str, origin: str) -> Seen:
-        """What a browser asks before it lets a page of this origin ``POST``."""
+        """Ask what a browser asks before it lets a page of this origin ``POST``."""
         headers = {
             "Origin": origin,
             "Access-Control-Request-Method": "POST",
@@ -54,26 +57,26 @@ class Probe:
         return _whole(await self._send("OPTIONS", url, headers, None, QUICK_SECONDS))
 
     async def post_broken(self, url: str, *, with_key: bool = True) -> Seen:
-        """A ``POST`` of what is not JSON, which starts nothing anywhere."""
+        """``POST`` a body that is not JSON: no server can start anything for it."""
         headers = {"Content-Type": "application/json", **_bearer(self._key if with_key else None)}
         return _whole(await self._send("POST", url, headers, b'{"model": ', QUICK_SECONDS))
 
     async def chat(self, url: str, body: Mapping[str, Any]) -> Seen:
-        """A chat that is answered as a whole."""
+        """Send a chat request that is answered as a whole."""
         return _whole(await self._post(url, body))
 
     async def stream(self, url: str, body: Mapping[str, Any]) -> StreamReply | Unreachable:
-        """A streamed chat."""
+        """Send a chat request that is answered as a stream."""
         return await self._post(url, {**body, "stream": True})
 
     async def _post(self, url: str, body: Mapping[str, Any]) -> StreamReply | Unreachable:
         headers = {"Content-Type": "application/json", **_bearer(self._key)}
-        return await self._send("POST", url, headers, json.dumps(body).encode(), self._patience)
+        return await self._send("POST", url, headers, json.dumps(body).encode(), self._chat_seconds)
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, patience: float
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> StreamReply | Unreachable:
-        timeout = aiohttp.ClientTimeout(total=patience, sock_connect=CONNECT_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         sent = self._clock()
         try:
             async with self._session.request(
@@ -113,11 +116,13 @@ class Probe:
 
 
 @asynccontextmanager
-async def open_probe(*, key: str | None, patience: float, clock: Clock) -> AsyncGenerator[Probe]:
-    """A probe, for the time of an ``async with``. ``patience``: seconds for a chat request."""
+async def open_probe(
+    *, key: str | None, chat_seconds: float, clock: Clock
+) -> AsyncGenerator[Probe]:
+    """A probe, for the time of an ``async with``; a chat request may take ``chat_seconds``."""
     headers = {"User-Agent": "massgen-compat-doctor", "Accept-Encoding": "gzip, deflate"}
     async with aiohttp.ClientSession(headers=headers) as session:
-        yield Probe(session, key=key, patience=patience, clock=clock)
+        yield Probe(session, key=key, chat_seconds=chat_seconds, clock=clock)
 
 
 def _bearer(key: str | None) -> dict[str, str]:

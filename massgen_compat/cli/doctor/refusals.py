@@ -1,7 +1,8 @@
-"""What a server refuses, and whether clients understand how. Pure.
+"""Checks what a server refuses, and whether clients understand the refusal. Pure.
 
-Clients retry every 5xx, each retry a whole run, and read ``error.message``, ``.type``, ``.param``
-and ``.code`` of a refusal; FastAPI's ``{"detail": ...}`` has none of these.
+Clients retry every 5xx, and each retry of a team is a whole run. Of a refusal they read
+``error.message``, ``.type``, ``.param`` and ``.code``. FastAPI's ``{"detail": ...}`` has none of
+these.
 """
 
 from collections.abc import Collection
@@ -13,18 +14,18 @@ from massgen_compat.cli.doctor.findings import Finding, Level, note, ok, problem
 from massgen_compat.cli.doctor.observed import Json, Reply, Seen, Unreachable, mapping
 
 WRONG_KEY: Final = "massgen-compat-doctor-wrong-key"
-"""A key that nobody has."""
+"""A key that no server knows."""
 
 
 def told(reply: Reply) -> str:
-    """The server's own words for its refusal."""
+    """The status of a refusal, and the server's own words for it, if it has any."""
     error = mapping((reply.json or {}).get("error"))
     message = error.get("message")
     return f"{reply.status}: {shown(message, 80).rstrip('.')}" if message else f"{reply.status}"
 
 
 def wrong_shape(reply: Reply) -> str | None:
-    """What OpenAI's error shape lacks here; ``None`` for nothing."""
+    """What the reply has in place of OpenAI's error shape, or lacks of it; ``None`` for nothing."""
     if reply.is_html:
         return "a web page"
     body = reply.json
@@ -50,7 +51,11 @@ def _wrong_fields(error: Json) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Refusal:
-    """A request that must be refused: how it is called, with what, and what else can come."""
+    """A request that must be refused.
+
+    ``asked`` names the request in findings, ``status`` is the expected one, ``accepted`` says what
+    happens where the request is not refused, and ``accepted_level`` how bad that is.
+    """
 
     check: str
     asked: str
@@ -86,22 +91,22 @@ _UNKNOWN_PATH: Final = _Refusal(
 )
 
 
-def judge_unknown_model(seen: Seen) -> Finding:
-    """A chat, or ``GET /models/{id}``, with a model that does not exist."""
-    return _judge(_UNKNOWN_MODEL, seen)
+def check_unknown_model(seen: Seen) -> Finding:
+    """Check the reply to a chat, or to ``GET /models/{id}``, with a model that does not exist."""
+    return _check(_UNKNOWN_MODEL, seen)
 
 
-def judge_malformed(seen: Seen) -> Finding:
-    """A chat whose body is not JSON."""
-    return _judge(_MALFORMED, seen)
+def check_malformed(seen: Seen) -> Finding:
+    """Check the reply to a chat whose body is not JSON."""
+    return _check(_MALFORMED, seen)
 
 
-def judge_unknown_path(seen: Seen) -> Finding:
-    """A path that no server has."""
-    return _judge(_UNKNOWN_PATH, seen)
+def check_unknown_path(seen: Seen) -> Finding:
+    """Check the reply to a path that no server has."""
+    return _check(_UNKNOWN_PATH, seen)
 
 
-def _judge(refusal: _Refusal, seen: Seen) -> Finding:
+def _check(refusal: _Refusal, seen: Seen) -> Finding:
     if isinstance(seen, Unreachable):
         return problem(refusal.check, f"No answer ({seen.trouble}).", refusal.todo)
     if seen.status < 400:
@@ -125,8 +130,8 @@ def _shaped(check: str, asked: str, reply: Reply, wanted: Collection[int], todo:
     return ok(check, f"{asked}: {told(reply)}.")
 
 
-def judge_key(reply: Reply, *, with_key: bool) -> Finding:
-    """Whether ``GET /models`` lets us in."""
+def check_key(reply: Reply, *, with_key: bool) -> Finding:
+    """Check whether ``GET /models`` accepts the key, or needs none."""
     if reply.status not in {401, 403}:
         return ok("key", "The key is accepted." if with_key else "No key was given, nor needed.")
     if with_key:
@@ -141,8 +146,8 @@ def judge_key(reply: Reply, *, with_key: bool) -> Finding:
 _KEYS: Final = "Set keys: MASSGEN_COMPAT_API_KEYS for massgen-compat, and restart it."
 
 
-def judge_without_key(seen: Seen, address: Address) -> Finding:
-    """A chat without a key, and without a body that could start a run."""
+def check_without_key(seen: Seen, address: Address) -> Finding:
+    """Check the reply to a chat without a key, whose body could not start a run."""
     if isinstance(seen, Unreachable):
         return problem("without key", f"No answer ({seen.trouble}).", _KEYS)
     if seen.status in {401, 403, 407}:
@@ -155,8 +160,11 @@ def judge_without_key(seen: Seen, address: Address) -> Finding:
     return (warning if address.is_private else problem)("without key", said, _KEYS)
 
 
-def judge_wrong_key(seen: Seen, *, asks_for_key: bool) -> Finding:
-    """``GET /models`` with ``WRONG_KEY``."""
+def check_wrong_key(seen: Seen, *, asks_for_key: bool) -> Finding:
+    """Check the reply to ``GET /models`` with ``WRONG_KEY``.
+
+    ``asks_for_key``: a chat without a key was refused.
+    """
     todo = "Answer 401 with code `invalid_api_key`."
     if isinstance(seen, Unreachable):
         return problem("wrong key", f"No answer ({seen.trouble}).", todo)

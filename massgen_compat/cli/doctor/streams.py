@@ -1,9 +1,9 @@
-"""Streams: do chunks arrive when they are made, and does a client understand all of them? Pure.
+"""Checks streams: do chunks arrive when they are made, and do clients understand them? Pure.
 
-The limits on time are those at which clients and proxies were seen to give up: nginx reads 60 s,
+The limits on time are those after which clients and proxies were seen to give up: nginx waits 60 s,
 Qwen Code waits 120 s for headers and 240 s between data, undici (the SDKs for Node) and Bun
-(OpenCode, Cline) 300 s. Comments do not count as data: Qwen Code and Codex do not reset their
-clocks on them.
+(OpenCode, Cline) 300 s. A comment does not count as data: Qwen Code and Codex do not restart their
+timeouts when one arrives.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from massgen_compat.cli.doctor.findings import Finding, note, ok, problem, shown
 from massgen_compat.cli.doctor.observed import Folded, Reply, StreamReply, Unreachable, fold
 
 IMPATIENT, GONE = 30.0, 60.0
-"""Seconds without data: from the first on it is a warning, from the second on a problem."""
+"""Seconds without data: from ``IMPATIENT`` on it is a warning, from ``GONE`` on a problem."""
 
 SLOW = 1.0
-"""Seconds. What takes less says nothing about whether something buffers."""
+"""Seconds. A stream that takes less does not show whether something buffers it."""
 
 _UNBUFFER: Final = (
     "A proxy buffers. nginx: `proxy_buffering off;`, and no compression of text/event-stream."
@@ -26,8 +26,8 @@ _UNBUFFER: Final = (
 _HEARTBEAT: Final = "Send an empty chunk every 10 s, as massgen-compat does, and the role at once."
 
 
-def judge_stream(stream: StreamReply | Unreachable) -> list[Finding]:
-    """All that a streamed chat with ``include_usage`` tells."""
+def check_stream(stream: StreamReply | Unreachable) -> list[Finding]:
+    """Check a streamed chat with ``include_usage``; one finding if there is no stream, or many."""
     if not isinstance(stream, StreamReply) or stream.reply.status != 200:
         reply = stream.reply if isinstance(stream, StreamReply) else stream
         failed = received("stream", reply, "Mend what the message says; the server's log has more.")
@@ -185,8 +185,8 @@ def _endings(stream: StreamReply, folded: Folded) -> Iterator[Finding]:
         yield warning("end", said, "Send nothing after [DONE].")
 
 
-def judge_unasked_usage(stream: StreamReply | Unreachable) -> Finding | None:
-    """What a stream without ``include_usage`` tells of usage; ``None`` where there is no stream."""
+def check_unasked_usage(stream: StreamReply | Unreachable) -> Finding | None:
+    """Check that a stream without ``include_usage`` has no usage; ``None`` without a stream."""
     folded = fold(stream.frames if isinstance(stream, StreamReply) else ())
     if not folded.chunks:
         return None

@@ -1,1 +1,1 @@
-"""Chat Completions: a payload parsed (``request``), a run rendered (``answer``). Pure."""
+"""Chat Completions: ``request`` parses a payload, ``answer`` renders a run. Both are pure."""

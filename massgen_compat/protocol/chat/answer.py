@@ -1,4 +1,8 @@
-"""The two forms of a chat answer: a stream of chunks, and their fold, a completion. Pure."""
+"""The two forms of a chat answer: a stream of chunks, and a completion.
+
+A completion is the fold of the chunks that the stream would have had, so there is one rendering
+(``render``) for both. This module is pure.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,17 +17,17 @@ from massgen_compat.protocol.chat.render import ChatOptions, Renderer
 from massgen_compat.protocol.errors import stream_error
 
 DONE: Final = (WireEvent("", b"[DONE]"),)
-"""How a chat stream ends, after its last chunk or after an error."""
+"""The end of a chat stream, after its last chunk or after an error."""
 
 
 def wire_event(chunk: Mapping[str, Any]) -> WireEvent:
-    """A chunk as an event of the wire; chat events have no names."""
+    """A chunk as an event of the wire; events of Chat Completions have no names."""
     return WireEvent("", body.encode(chunk))
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRendering:
-    """Makes the answers of Chat Completions: a ``Rendering``."""
+    """The ``Rendering`` of Chat Completions."""
 
     options: ChatOptions
 
@@ -51,8 +55,8 @@ class ChatRendering:
 class ChatStream:
     """A run as the chunks of a chat stream.
 
-    Of the pieces of a message, which may be thousands, only the text is rendered: head and tail of
-    their chunks are the same.
+    A message may have thousands of pieces, whose chunks differ in the text only. So what stands
+    before and after the text is encoded once for each choice.
     """
 
     def __init__(self, renderer: Renderer) -> None:
@@ -79,7 +83,10 @@ class ChatStream:
         return DONE
 
     def _frame(self, choice: int) -> tuple[bytes, bytes]:
-        """Both sides of a text in its chunk; NUL stands in no name, and is escaped in JSON."""
+        """What stands before and after the text in the chunks of a choice.
+
+        It is cut out of a chunk whose text is NUL, a character that no name holds.
+        """
         (chunk,) = self._renderer.feed(MessageText(text="\0", choice=choice))
         head, _, tail = body.encode(chunk).partition(body.encode("\0"))
         self._frames[choice] = head, tail
@@ -87,7 +94,7 @@ class ChatStream:
 
 
 class ChatCompletion:
-    """A run as one completion: the fold of the chunks that a stream would have had."""
+    """A run as one completion, see ``fold``."""
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
@@ -99,11 +106,11 @@ class ChatCompletion:
         return (wire_event(fold(self._chunks)),) if isinstance(event, RunCompleted) else ()
 
     def heartbeat(self) -> Sequence[WireEvent]:
-        """Nothing: a body has no place for it."""
+        """Nothing: a JSON body has no place for it."""
         return ()
 
     def failed(self, error: MassGenError, /) -> Sequence[WireEvent]:  # noqa: ARG002
-        """Nothing: the error is the body of a reply of its own, with a status."""
+        """Nothing: the error is sent as a reply of its own, with its own status."""
         return ()
 
     def end(self) -> Sequence[WireEvent]:
@@ -117,7 +124,7 @@ _TEXTS: Final = ("content", "refusal", "reasoning_content")
 
 @dataclass
 class _Whole:
-    """A choice as it adds up."""
+    """What the chunks of one choice add up to."""
 
     texts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     calls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -150,10 +157,11 @@ class _Whole:
             self.calls[fragment["index"]][kind][said] += fragment[kind][said]
 
     def choice(self, index: int) -> dict[str, Any]:
-        """Raises ``ValueError`` for a choice that never ended."""
+        """The choice of the completion. Raises ``ValueError`` if it has no finish reason."""
         if self.finish_reason is None:
             raise ValueError("the stream has no finish chunk")
-        # ``tool_calls`` is absent rather than empty, as clients send the message back as it is.
+        # Without calls there is no ``tool_calls``: clients send the message back as it is, and
+        # the real API refuses an empty list in a request.
         message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
         message |= {key: "".join(texts) for key, texts in self.texts.items()}
         message["annotations"] = []
@@ -170,10 +178,10 @@ class _Whole:
 
 
 def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The completion that a whole stream adds up to.
+    """The completion that all chunks of a stream add up to, as a JSON object.
 
-    ``usage`` is left out where it is unknown: the schema has no ``null`` for it in a completion.
-    Raises ``ValueError`` for a stream without its finish chunks.
+    It has no ``usage`` if that is unknown: OpenAI's schema of a completion allows no ``null``
+    there. Raises ``ValueError`` if a choice has no finish reason.
     """
     wholes: dict[int, _Whole] = {}
     last: Mapping[str, Any] = {}

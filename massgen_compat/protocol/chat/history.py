@@ -1,7 +1,7 @@
-"""The messages of a request as a conversation: nothing flattened, nothing reordered.
+"""The messages of a request as a conversation. Nothing is flattened, dropped or reordered.
 
-The legacy ``function_call`` and its results become tool calls with made-up ids. What follows from
-the order of messages is checked here: every result has its call, every call has its result.
+The legacy ``function_call`` and its result become a tool call and its result, with a made-up id.
+The order of the messages is checked here: every result has its call, every call has its result.
 """
 
 import hashlib
@@ -11,14 +11,15 @@ from typing import Final, assert_never
 
 from massgen_compat._run.message import Audio, File, Image, Message, Part, Refusal, Text, ToolCall
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
+from massgen_compat.protocol.body import shorten
 from massgen_compat.protocol.chat.messages import (
     AssistantMessage,
     AudioPart,
-    CustomCall,
+    CustomToolCall,
     DeveloperMessage,
     FilePart,
-    FunctionCall,
     FunctionMessage,
+    FunctionToolCall,
     ImagePart,
     RefusalPart,
     SystemMessage,
@@ -28,17 +29,16 @@ from massgen_compat.protocol.chat.messages import (
     WireMessage,
     WirePart,
 )
-from massgen_compat.protocol.text import shorten
 
 
 def conversation(
     messages: Sequence[WireMessage], custom_tools: Collection[str] = ()
 ) -> tuple[Message, ...]:
-    """The messages in the library's words.
+    """The messages as the library's own ``Message`` values.
 
-    ``custom_tools`` names tools whose calls hold free text, in whatever shape the client sends them
-    back. Raises ``InvalidRequest`` with the index of the message that is out of place or lacks
-    content.
+    ``custom_tools`` are the names of tools whose calls hold free text, also where the client sends
+    such a call back as one of a function. Raises ``InvalidRequest``, with the index of the message,
+    for a message that is out of place or lacks content, and ``UnsupportedParameter`` for audio.
     """
     conversed: list[Message] = []
     legacy_call: str | None = None
@@ -91,8 +91,8 @@ def _assistant(
     )
 
 
-def _call(call: FunctionCall | CustomCall, custom_tools: Collection[str]) -> ToolCall:
-    if isinstance(call, CustomCall):
+def _call(call: FunctionToolCall | CustomToolCall, custom_tools: Collection[str]) -> ToolCall:
+    if isinstance(call, CustomToolCall):
         called = call.custom
         return ToolCall(id=call.id, name=called.name, arguments=called.input, custom=True)
     name = call.function.name
@@ -138,7 +138,7 @@ def _part(part: WirePart) -> Part:
 
 
 LONGEST_ID: Final = 40
-"""OpenAI refuses longer ids of calls; other providers make them."""
+"""Characters. OpenAI refuses longer ids of calls, which other providers make."""
 
 
 def _with_short_ids(message: Message) -> Message:
@@ -151,7 +151,7 @@ def _with_short_ids(message: Message) -> Message:
 
 
 def _short_id(given: str) -> str:
-    """The same short id for the same long one, in every request."""
+    """A short id instead of a long one. It is the same in every request."""
     if len(given) <= LONGEST_ID:
         return given
     digest = hashlib.blake2b(given.encode(errors="replace"), digest_size=16).hexdigest()
@@ -197,7 +197,7 @@ def _misplaced(problem: str, index: int) -> InvalidRequest:
 
 
 def _unanswered(waiting: set[str], index: int) -> InvalidRequest:
-    """The real API names the message that stands where a result should."""
+    """The error for calls without results; like the real API's it names the message after them."""
     ids = shorten(", ".join(sorted(waiting)[:10]), 300)
     return InvalidRequest(
         "An assistant message with 'tool_calls' must be followed by tool messages responding to "

@@ -1,9 +1,9 @@
 """The messages of a chat request on the wire, in all forms that clients send.
 
-Sources: OpenAI's schemas, and for what is tolerated beyond them the recorded clients: an absent,
-``null`` or ``[]`` content of an assistant, ``tool_calls: []``, and the fields of a response that a
-client echoes (``annotations``, ``audio: null``, …), which are dropped. Of ``reasoning_content``
-only the team's decision is of use, see ``decision``.
+The models follow OpenAI's schemas. Beyond them they accept what recorded clients send: an
+assistant's content that is absent, ``null`` or ``[]``, ``tool_calls: []``, and fields of a response
+that come back (``annotations``, ``audio: null``, …), which are dropped. Of ``reasoning_content``
+only the team's decision is used, see ``trace.echoed``.
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -17,13 +17,13 @@ MAX_PARTS: Final = 1024
 MAX_TOOL_CALLS: Final = 128
 MAX_NAME: Final = 256
 MAX_TEXT: Final = 2**26
-"""Characters of a text, or of a file in base64. The size of a whole body is the server's matter."""
+"""Characters of a text, or of a file in base64. The server bounds the size of a whole body."""
 
 _STRING_OR_PARTS: Final = "one of a string or array of objects"
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Text: TypeAlias = Annotated[str, Field(max_length=MAX_TEXT)]
-"""A string of any use. It is the bound that makes pydantic look for lone surrogates, too."""
+"""A string for any use. It needs a bound: without one pydantic does not refuse lone surrogates."""
 
 
 def _allowed_url(url: str) -> str:
@@ -50,7 +50,7 @@ class RefusalPart(WireModel):
 
 
 class ImageUrl(WireModel):
-    """Where an image is. It is passed on and never fetched here."""
+    """The URL of an image. It is passed on to the providers; this server never fetches it."""
 
     url: Annotated[Text, AfterValidator(_allowed_url)]
     detail: Literal["auto", "low", "high", "original"] | None = None
@@ -141,7 +141,7 @@ class SystemMessage(WireModel):
 
 
 class DeveloperMessage(WireModel):
-    """A developer message, the only role whose schema itself demands a content."""
+    """A developer message. Its content is required here; other roles are checked by ``history``."""
 
     role: Literal["developer"]
     content: TextContent
@@ -163,7 +163,7 @@ class CalledFunction(WireModel):
     arguments: Text
 
 
-class FunctionCall(WireModel):
+class FunctionToolCall(WireModel):
     """A call of a function in ``tool_calls``."""
 
     id: Name
@@ -178,7 +178,7 @@ class CalledCustom(WireModel):
     input: Text
 
 
-class CustomCall(WireModel):
+class CustomToolCall(WireModel):
     """A call of a custom tool in ``tool_calls``."""
 
     id: Name
@@ -187,7 +187,7 @@ class CustomCall(WireModel):
 
 
 AssistantCall: TypeAlias = Annotated[
-    Annotated[FunctionCall, Tag("~function")] | Annotated[CustomCall, Tag("~custom")],
+    Annotated[FunctionToolCall, Tag("~function")] | Annotated[CustomToolCall, Tag("~custom")],
     by_key("type", "function", "custom"),
 ]
 
@@ -208,7 +208,7 @@ class AssistantMessage(WireModel):
 
 
 class ToolMessage(WireModel):
-    """The result of a call of ``tool_calls``; clients put images into them, too."""
+    """The result of a call in ``tool_calls``. Some clients put images into it."""
 
     role: Literal["tool"]
     content: UserContent | None = None

@@ -1,4 +1,8 @@
-"""Chat Completions: a payload parsed. Pure."""
+"""Parses the payload of ``POST /v1/chat/completions`` into a ``ParsedRequest``. Pure.
+
+``ChatPayload`` checks the types and bounds of each parameter; what several parameters mean together
+is checked here and in the other modules of ``chat``.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias, cast
@@ -10,12 +14,18 @@ from massgen_compat._run.request import RunRequest
 from massgen_compat.errors import InvalidRequest
 from massgen_compat.protocol.chat.answer import ChatRendering
 from massgen_compat.protocol.chat.history import conversation
-from massgen_compat.protocol.chat.legacy import WireFunctionCall, WireFunctions, as_tools
 from massgen_compat.protocol.chat.messages import WireMessage
 from massgen_compat.protocol.chat.render import ChatOptions
 from massgen_compat.protocol.chat.response_format import ResponseFormat, output_format
-from massgen_compat.protocol.chat.tools import MAX_TOOLS, WireTool, WireToolChoice, client_tools
-from massgen_compat.protocol.decision import echoed
+from massgen_compat.protocol.chat.tools import (
+    MAX_TOOLS,
+    WireFunctionCall,
+    WireFunctions,
+    WireTool,
+    WireToolChoice,
+    as_tools,
+    client_tools,
+)
 from massgen_compat.protocol.foreign import Translation, translate
 from massgen_compat.protocol.options import MassgenOptions, WireMassgen
 from massgen_compat.protocol.parameters import (
@@ -26,13 +36,14 @@ from massgen_compat.protocol.parameters import (
     refuse_unsupported,
 )
 from massgen_compat.protocol.request import ParsedRequest
+from massgen_compat.protocol.trace import echoed
 from massgen_compat.protocol.validation import first_fault, type_name
 from massgen_compat.protocol.wire import WireModel, at_most, by_type
 
 MAX_MODEL: Final = 256
 MAX_MESSAGES: Final = 2048
 MAX_CHOICES: Final = 8
-"""OpenAI's bound is 128; each choice here is a model call with the whole deliberation before it."""
+"""OpenAI's bound is 128. Here each choice is a model call whose prompt has the team's answers."""
 
 MAX_STOPS: Final = 4
 MAX_STOP_LENGTH: Final = 1024
@@ -56,7 +67,7 @@ _Bias: TypeAlias = Annotated[int, Field(ge=-100, le=100)]
 
 
 class StreamOptions(WireModel):
-    """What a stream carries beside the message. Obfuscation is never added."""
+    """``stream_options``. Obfuscation is never added."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
@@ -116,12 +127,12 @@ ChatRequest: TypeAlias = ParsedRequest[ChatRendering]
 
 
 def parse(payload: object, *, unknown_params: UnknownParams = "warn") -> ChatRequest:
-    """The request that the JSON object stands for.
+    """The request in ``payload``, a JSON object; its messages may also be models of the SDK.
 
-    ``unknown_params``: what becomes of parameters that the API does not
-    have: the answer names them, nobody hears of them, or the request is refused.
-    Raises ``InvalidRequest`` (of a parameter that is not supported: ``UnsupportedParameter``), in
-    the words and with the ``param`` and ``code`` of the real API.
+    ``unknown_params`` is for parameters that the API does not have: the answer names them
+    (``warn``), it does not (``ignore``), or the request is refused (``reject``). Raises
+    ``InvalidRequest``, with the message, ``param`` and ``code`` of the real API, and for a
+    parameter that is not supported ``UnsupportedParameter``.
     """
     translation = translate(_object(payload))
     with translation.places.named_in_errors():
@@ -186,12 +197,12 @@ def _tools(
 
 
 def _parallel(wire: ChatPayload) -> bool | None:
-    """``functions`` know one call only."""
+    """Whether several calls may be made at once; ``functions`` allow one call only."""
     return False if wire.functions is not None else wire.parallel_tool_calls
 
 
 def _object(payload: object) -> dict[str, Any]:
-    """The payload as a fresh dict, with a model in it."""
+    """The payload as a new dict. Raises ``InvalidRequest`` for no object, and without a model."""
     if not isinstance(payload, Mapping):
         raise InvalidRequest(
             f"Invalid type for the body: expected an object, but got {type_name(payload)} instead.",
@@ -207,7 +218,7 @@ def _object(payload: object) -> dict[str, Any]:
 
 
 def _plain(message: object) -> object:
-    """A message of the SDK, which callers append to a conversation as it is, as a dict."""
+    """The message as a dict: callers append the SDK's message objects to a conversation."""
     return message.model_dump(exclude_unset=True) if isinstance(message, BaseModel) else message
 
 

@@ -1,4 +1,4 @@
-"""``response_format`` on the wire: its shapes, and what they ask of the final message."""
+"""``response_format``: its models, and the format that it asks for in the final message."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
@@ -52,11 +52,11 @@ ResponseFormat: TypeAlias = Annotated[
 
 
 def output_format(given: ResponseFormat | None, messages: Sequence[Message]) -> OutputFormat | None:
-    """The format that the final message has to have, ``None`` for text.
+    """The format that the final message has to have; ``None`` for text.
 
-    Raises ``InvalidRequest`` for a schema that cannot be used, and for ``json_object`` where no
-    message speaks of JSON (the real API's rule: a model that is not told may write blanks without
-    end).
+    Raises ``InvalidRequest`` for a schema that cannot be used, and for ``json_object`` if no
+    message contains the word "json". That is the real API's rule: a model that is not asked for
+    JSON may write blanks without end.
     """
     match given:
         case JsonObjectResponse():

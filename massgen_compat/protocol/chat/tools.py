@@ -1,4 +1,10 @@
-"""The client's tools on the wire of Chat Completions: the shapes, and what they mean together."""
+"""The client's tools in a chat request: their models, and what tools and choice mean together.
+
+``functions`` and ``function_call`` are the older form of ``tools`` and ``tool_choice``. They are
+understood as tools of which at most one is called, and the answer has a ``function_call``. Such a
+call has no id, and an id is what tells the server which agent made a call; so with ``functions``
+the whole team decides at every step.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
@@ -18,8 +24,8 @@ MAX_DESCRIPTION: Final = 100_000
 MAX_PARAMETER_PARTS: Final = 10_000
 MAX_PARAMETER_DEPTH: Final = 64
 MAX_PARAMETER_TEXT: Final = 1_000_000
-"""Objects and arrays in the schema of one tool, levels of them, and characters of names and texts.
-Every agent is sent each of them in every turn; OpenAI allows 5 000 properties."""
+"""Bounds of the schema of one tool: objects and arrays, levels of them, and characters of keys and
+texts. Every agent is sent the schema in every turn. OpenAI allows 5 000 properties."""
 
 ToolName: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")
@@ -43,7 +49,7 @@ class FunctionTool(WireModel):
 
 
 class TextFormat(WireModel):
-    """Input without a form."""
+    """Input of any form."""
 
     type: Literal["text"]
 
@@ -56,7 +62,7 @@ class Grammar(WireModel):
 
 
 class GrammarFormat(WireModel):
-    """Input that follows a grammar. Nothing here compiles it: it is the provider's matter."""
+    """Input that follows a grammar. It is passed on; only the provider compiles it."""
 
     type: Literal["grammar"]
     grammar: Grammar
@@ -150,10 +156,10 @@ def client_tools(
 ) -> tuple[tuple[Tool, ...], ToolChoice | None]:
     """The tools that the presenter may call, and its choice among them.
 
-    ``as_functions`` names custom tools whose calls the client reads as those of functions.
-    ``allowed_tools`` becomes what every provider understands: the other tools are withheld.
-    Raises ``InvalidRequest`` for a repeated name, a schema that is too large, and a choice that is
-    none of the tools.
+    ``as_functions`` are the names of custom tools whose calls the client reads as those of
+    functions. With the choice ``allowed_tools`` the other tools are left out, because not every
+    provider knows that choice. Raises ``InvalidRequest`` for a repeated name, a schema that is too
+    large, and the choice of an unknown tool.
     """
     known: dict[str, Tool] = {}
     for index, wire in enumerate(tools or ()):
@@ -193,7 +199,7 @@ def _function(function: WireFunction) -> Tool:
 
 
 def check_parameters(name: str, schema: object, at: str) -> None:
-    """Raise ``InvalidRequest`` for the schema of a tool, at this place, if it is too large."""
+    """Raise ``InvalidRequest`` if the schema of a tool, which stands at ``at``, is too large."""
     level: list[object] = [schema]
     parts = text = 0
     for _ in range(MAX_PARAMETER_DEPTH + 1):
@@ -244,3 +250,56 @@ def _chosen(choice: FunctionChoice | CustomChoice, known: Mapping[str, Tool], at
             code="invalid_value",
         )
     return named.name
+
+
+# ``functions`` and ``function_call``
+
+MAX_FUNCTIONS = 128
+"""OpenAI's bound."""
+
+
+class NamedFunction(WireModel):
+    """The choice of one function."""
+
+    name: ToolName
+
+
+WireFunctions: TypeAlias = Annotated[
+    list[WireFunction], Field(fail_fast=True, min_length=1, max_length=MAX_FUNCTIONS)
+]
+WireFunctionCall: TypeAlias = Annotated[
+    Annotated[Literal["none", "auto"], Tag("~string")] | Annotated[NamedFunction, Tag("~object")],
+    by_type("one of 'none', 'auto' or object", string=str, object=dict),
+]
+
+
+def as_tools(
+    functions: Sequence[WireFunction], call: WireFunctionCall | None
+) -> tuple[list[FunctionTool], WireToolChoice | None]:
+    """The functions as tools, and the choice among them.
+
+    Raises ``InvalidRequest`` for a repeated name, a schema that is too large, or the choice of an
+    unknown function.
+    """
+    names = [function.name for function in functions]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InvalidRequest(
+                f"Invalid value: the function name '{name}' is used twice.",
+                param=f"functions[{index}].name",
+                code="invalid_value",
+            )
+    for index, function in enumerate(functions):
+        check_parameters(function.name, function.parameters, f"functions[{index}].parameters")
+    tools = [FunctionTool(type="function", function=function) for function in functions]
+    if not isinstance(call, NamedFunction):
+        return tools, call
+    if call.name not in names:
+        raise InvalidRequest(
+            f"Function call '{call.name}' not found in 'functions' parameter.",
+            param="function_call.name",
+            code="invalid_value",
+        )
+    return tools, FunctionChoice.model_validate(
+        {"type": "function", "function": {"name": call.name}}
+    )

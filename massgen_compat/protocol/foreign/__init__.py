@@ -1,10 +1,10 @@
-"""Bodies of other APIs on the chat path, as bodies of Chat Completions.
+"""Translates bodies of other APIs that are posted to the chat path into chat bodies. Pure.
 
-Some clients post what they have in hand, whatever the path says: Cursor sends bodies of the
-Responses API, flat and freeform tools, and for some model names Anthropic's messages, and reads
-nothing but chat chunks in return (public reports: litellm#34029, CLIProxyAPI#3805, archestra#7375).
-They are told apart by their structure, never by who sends them. What is translated here is checked
-afterwards like any other request; what is not of a foreign shape passes as it is. Pure.
+Cursor posts bodies of the Responses API there, with flat and freeform tools, and for some model
+names Anthropic's messages; it reads only chat chunks in return (public reports: litellm#34029,
+CLIProxyAPI#3805, archestra#7375). Such bodies are recognised by their structure and never by the
+client that sends them. What has no foreign structure is left as it is, and every body is checked
+afterwards like any other chat request.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from massgen_compat.protocol.request import AS_SENT, BodyPlaces
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Translation:
-    """A chat payload, and what is left to say about the body that it was made of.
+    """A chat payload, and what has to be known about the body that it was made of.
 
-    ``as_functions``: custom tools whose calls the client reads as those of functions. ``ignored``
-    names what was left out. ``places`` names places of the body that the client sent.
+    ``as_functions`` are the names of custom tools whose calls the client reads as those of
+    functions. ``ignored`` has the names of what was left out. ``places`` is for errors.
     """
 
     payload: dict[str, Any]
@@ -32,7 +32,8 @@ class Translation:
 def translate(payload: Mapping[str, Any]) -> Translation:
     """The body as one of Chat Completions.
 
-    Raises ``InvalidRequest`` for a body of another API that asks for what is not to be had here.
+    Raises ``InvalidRequest`` for a body of another API that cannot be translated, for example
+    because it refers to something that is stored at OpenAI.
     """
     body, of_responses = responses.as_chat(payload)
     body, of_anthropic = anthropic.as_chat(body)

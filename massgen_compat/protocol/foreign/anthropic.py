@@ -1,7 +1,7 @@
-"""Anthropic's messages inside a chat body, as messages of Chat Completions. Pure.
+"""Translates Anthropic's messages inside a chat body into messages of Chat Completions. Pure.
 
-Cursor sends them for model names that contain ``claude`` (CLIProxyAPI#3805, dario#203): tool calls
-as ``tool_use`` blocks of the assistant, results as ``tool_result`` blocks of the user.
+Cursor sends them for model names that contain ``claude`` (CLIProxyAPI#3805, dario#203): a tool call
+is a ``tool_use`` block of the assistant, a result is a ``tool_result`` block of the user.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +15,9 @@ _FAILED: Final = {"type": "text", "text": "[The tool reported an error.]"}
 
 
 def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The body with its messages, its ``system`` and its ``stop_sequences`` as chat has them.
+    """The body with its messages, ``system`` and ``stop_sequences`` in the form of chat.
 
-    Also the paths that are others now, see ``BodyPlaces``.
+    Also returns the paths that have changed, as ``BodyPlaces`` wants them.
     """
     body = dict(payload)
     given = body.get("messages")
@@ -40,7 +40,10 @@ def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 
 
 def _messages(message: object, place: str) -> Iterator[tuple[str, object]]:
-    """One message, or the results and the words of the user that it holds, each with its place."""
+    """What one message becomes, each with its path in the body.
+
+    A message with results becomes a message for each of them, and one for the rest, if any.
+    """
     given = mapping(message)
     content = given.get("content")
     if not isinstance(content, list):

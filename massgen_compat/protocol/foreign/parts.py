@@ -1,6 +1,6 @@
-"""Parts of a content in the spelling of the Responses API or of Anthropic, as those of chat. Pure.
+"""Translates parts of a content of the Responses API or of Anthropic into parts of chat. Pure.
 
-A part that is none of theirs passes as it is, for the validation to judge.
+Any other part is left as it is, and the validation judges it.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ from typing import Any, Final, cast
 _TEXTS: Final = frozenset({"input_text", "output_text", "summary_text"})
 
 HIDDEN: Final = frozenset({"thinking", "redacted_thinking", "reasoning_text"})
-"""Parts that hold a model's own reasoning; another model has no use for them."""
+"""Types of parts that hold a model's own reasoning. They are dropped: other models cannot read
+it."""
 
 
 def chat_content(content: object) -> object:

@@ -1,8 +1,8 @@
-"""A body of the Responses API (``input``, ``instructions``, …) as one of Chat Completions. Pure.
+"""Translates a body of the Responses API (``input``, ``instructions``, …) into a chat body. Pure.
 
-Recognised by an ``input`` where ``messages`` should be. Sources: OpenAI's schema of the Responses
-API for the items; public reports of what Cursor posts (gabrii/Cursor-Azure-GPT-5#69, litellm#34029,
-codex-proxy#507) for which of them matter.
+Such a body has an ``input`` and no ``messages``. The items follow OpenAI's schema of the Responses
+API; which of them are translated follows from public reports of what Cursor posts
+(gabrii/Cursor-Azure-GPT-5#69, litellm#34029, codex-proxy#507).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,22 +12,22 @@ from typing import Any, Final, TypeAlias, cast
 from pydantic_core import to_json
 
 from massgen_compat.errors import InvalidRequest, UnsupportedParameter
+from massgen_compat.protocol.body import shorten
 from massgen_compat.protocol.foreign.parts import chat_content, mapping
-from massgen_compat.protocol.text import shorten
 from massgen_compat.protocol.validation import ECHO_LIMIT, missing, too_long, type_name
 
 _CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 _STORED: Final = ("previous_response_id", "conversation", "prompt")
-"""What refers to something stored at OpenAI."""
+"""Parameters that refer to something stored at OpenAI."""
 
 MAX_ITEMS: Final = 8192
-"""Several items can become one message, so these are more than there may be messages."""
+"""More than there may be messages, since several items can become one message."""
 
 
 def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The body, and the paths that are others now, see ``BodyPlaces``; none for a chat body.
+    """The body as a chat body, and the paths that have changed, as ``BodyPlaces`` wants them.
 
-    Raises ``InvalidRequest`` for items without their fields and for references to stored ones.
+    Raises ``InvalidRequest`` for items that lack a field, and for references to stored items.
     """
     body = dict(payload)
     places: dict[str, str] = {}
@@ -61,7 +61,7 @@ def as_chat(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 
 
 def _with_effort(body: dict[str, Any], places: dict[str, str]) -> dict[str, Any]:
-    """``reasoning: {effort}``, which Cursor sends at the top of chat bodies, too."""
+    """The body with ``reasoning: {effort}``, which Cursor also puts into chat bodies, renamed."""
     effort = mapping(body.get("reasoning")).get("effort")
     if effort is not None:
         body.pop("reasoning")
@@ -87,12 +87,12 @@ def _response_format(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 _Told: TypeAlias = tuple[dict[str, Any], dict[str, str]]
-"""A message, and the paths in the sent body of what is below each of its own paths."""
+"""A message, and for paths inside it (``""`` is the message) the paths in the sent body."""
 
 
 @dataclass
 class _Group:
-    """A message with its paths, and the results that stand behind it."""
+    """A message with its paths, and the results of its calls, which follow it."""
 
     message: dict[str, Any]
     paths: dict[str, str]
@@ -101,22 +101,22 @@ class _Group:
 
 @dataclass
 class _History:
-    """The messages so far. A result joins its call, wherever the body has it."""
+    """The messages so far. A result is put behind its call, wherever it stands in the body."""
 
     groups: list[_Group] = field(default_factory=list[_Group])
     calls: dict[str, _Group] = field(default_factory=dict[str, _Group])
 
     @property
     def last(self) -> dict[str, Any]:
-        """The last message, an empty one where that is a result."""
+        """The last message; an empty one if results follow it."""
         return self.groups[-1].message if self.groups and not self.groups[-1].results else {}
 
     def say(self, message: dict[str, Any], at: str) -> None:
-        """Add a message, which stands at that path."""
+        """Add a message, which stands at the path ``at``."""
         self.groups.append(_Group(message, {"": at}))
 
     def call(self, call: dict[str, Any], at: str) -> None:
-        """Add a call to the message of the assistant that it belongs to."""
+        """Add a call to the last message, if that can have it, or to a new one of the assistant."""
         if self.last.get("role") != "assistant" or not _takes_calls(self.last):
             message: dict[str, Any] = {"role": "assistant", "content": None}
             self.groups.append(_Group(message, {"": at, ".role": at}))
@@ -128,7 +128,7 @@ class _History:
             self.calls[call["id"]] = group
 
     def result(self, call_id: object, output: object, at: str) -> None:
-        """Add a result behind its call and the results that it already has; else at the end."""
+        """Add a result behind the message with its call; if there is no such call, at the end."""
         message = {"role": "tool", "tool_call_id": call_id, "content": output}
         paths = {"": at, ".role": at, ".tool_call_id": f"{at}.call_id", ".content": f"{at}.output"}
         group = self.calls.get(call_id) if isinstance(call_id, str) else None
@@ -138,7 +138,7 @@ class _History:
             group.results.append((message, paths))
 
     def told(self) -> list[_Told]:
-        """The messages in their order, and the paths of each."""
+        """All messages in order, each with its paths."""
         return [
             pair for group in self.groups for pair in ((group.message, group.paths), *group.results)
         ]
@@ -183,13 +183,13 @@ def _add(history: _History, item: Mapping[str, Any], at: str) -> None:
             needed = _required(item, at, "call_id")
             history.result(needed["call_id"], _output(item.get("output")), at)
         case "reasoning" | "compaction":
-            pass  # sealed by another provider
+            pass  # encrypted by another provider: nobody here can read it
         case "item_reference" if str(item.get("id", "")).startswith("rs_"):
             pass
         case "item_reference":
             raise _unsupported(f"{at}.type", "nothing is stored here; send the item itself")
         case str() if sort.endswith(("_call", "_call_output", "_list_tools")):
-            pass  # a tool that the other provider ran itself; its message tells what came of it
+            pass  # a tool that the other provider ran; the message after it has the outcome
         case _:
             raise InvalidRequest(
                 f"Invalid value: '{shorten(str(sort), ECHO_LIMIT)}'. Supported values are: "
@@ -211,7 +211,7 @@ def _say(history: _History, item: Mapping[str, Any], at: str) -> None:
 
 
 def _joined(said: object, more: object) -> object:
-    """Text between calls of one reply, which stand in one message of Chat Completions."""
+    """Two contents as one: text between the calls of one reply belongs to one chat message."""
     if not said:
         return more
     return [*_as_parts(said), *_as_parts(more)]
@@ -241,7 +241,7 @@ def _required(item: Mapping[str, Any], at: str, *names: str) -> Mapping[str, Any
 
 
 def _output(given: object) -> object:
-    """A result: text, parts, or what a client put there as JSON."""
+    """The content of a result. An object, which only some clients send, becomes JSON text."""
     return to_json(given).decode() if isinstance(given, dict) else chat_content(given)
 
 

@@ -1,8 +1,8 @@
-"""Tools in the spelling of the Responses API or of Anthropic, as those of Chat Completions. Pure.
+"""Translates tools of the Responses API or of Anthropic into tools of Chat Completions. Pure.
 
-A custom tool that is spelled flat comes from a client which reads its calls as those of a function,
-with the input as it stands for arguments: Cursor's ``ApplyPatch`` (litellm#34029, archestra#7375,
-codex-proxy#707).
+A *flat* tool has its ``name`` beside its ``type``, and not in an object of its own. A client that
+sends a flat custom tool reads its calls as those of a function whose arguments are the input, such
+as Cursor with ``ApplyPatch`` (litellm#34029, archestra#7375, codex-proxy#707).
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ _FORMS: Final = frozenset({"auto", "none"})
 def as_chat(
     payload: Mapping[str, Any], *, hosted_ignored: bool
 ) -> tuple[dict[str, Any], frozenset[str], tuple[str, ...], dict[str, str]]:
-    """The body with its tools and its choice as chat has them.
+    """The body with its tools and its choice in the form of chat, and three facts about it.
 
-    Also the names of the custom tools that were spelled flat; with ``hosted_ignored`` what was left
-    out: tools that a provider would run, which nobody runs here; and the paths that are others now,
-    see ``BodyPlaces``.
+    These are the names of the flat custom tools; what was left out, which are tools that a provider
+    would run (only with ``hosted_ignored``; without it the validation refuses them); and the paths
+    that have changed, as ``BodyPlaces`` wants them.
     """
     body = dict(payload)
     tools = body.get("tools")
@@ -42,7 +42,7 @@ def as_chat(
         kept.append(_tool(given, sort) if given else tool)
     choice = body.get("tool_choice")
     if not kept and (ignored or hosted_ignored or (isinstance(choice, str) and choice in _FORMS)):
-        # An empty list beside a choice is of a client that fills in a form (Cursor, recorded).
+        # Some clients send an empty list beside a choice (Cursor, recorded).
         del body["tools"]
         body.pop("tool_choice", None)
         return body, frozenset(), tuple(ignored), {}
@@ -55,7 +55,7 @@ def as_chat(
 
 
 def _places(tool: Mapping[str, Any], sort: str, index: int, now: int) -> dict[str, str]:
-    """The paths of the tool ``index``, which is ``now`` another one, or spelled in another way."""
+    """The changed paths of the tool that was number ``index`` and is number ``now``."""
     places = {} if index == now else {f"tools[{now}]": f"tools[{index}]"}
     if _is_flat(tool, sort):
         places[f"tools[{now}].{sort}"] = f"tools[{index}]"
@@ -70,7 +70,7 @@ def _without_null(tool: object) -> object:
 
 
 def _sort(tool: object) -> str:
-    """What a tool is; Anthropic's have a schema and need no type."""
+    """The type of a tool. Anthropic's tools have an ``input_schema`` and need no type."""
     return "function" if "input_schema" in mapping(tool) else kind(tool)
 
 
@@ -87,12 +87,12 @@ def _tool(tool: Mapping[str, Any], sort: str) -> Mapping[str, Any]:
 
 
 def _is_flat(tool: Mapping[str, Any], sort: str) -> bool:
-    """Whether the name of the function stands beside the type, and not within it."""
+    """Whether the name of the tool stands beside its type."""
     return sort in _NESTED and sort not in tool and "name" in tool
 
 
 def _choice(choice: Mapping[str, Any]) -> tuple[object, bool | None]:
-    """The choice, and Anthropic's word about parallel calls."""
+    """The choice in the form of chat, and whether Anthropic's one forbids parallel calls."""
     serial = False if choice.get("disable_parallel_tool_use") else None
     match kind(choice):
         case "auto" | "none" as word:

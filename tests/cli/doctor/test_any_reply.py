@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massgen_compat.cli.doctor import address, completions, listing, refusals, streams
-from massgen_compat.cli.doctor import completions as calls
-from massgen_compat.cli.doctor import report as reports
-from massgen_compat.cli.doctor.findings import CHECKS, Finding
+from massgen_compat.cli.doctor.findings import CHECKS, Finding, line
 from massgen_compat.cli.doctor.observed import FrameReader, Reply
 from tests.cli.doctor.values import CALLED, EVENTS, SAID, chunk, stream, told
 
@@ -57,29 +55,29 @@ def fine(findings: list[Finding]) -> None:
     assert findings
     for finding in findings:
         assert finding.check in CHECKS
-        line = reports.line(finding, secret=None)
-        assert line.count("\n") == (2 if finding.todo else 1)
-        assert line.replace("\n", " ").isprintable()
+        text = line(finding, secret=None)
+        assert text.count("\n") == (2 if finding.todo else 1)
+        assert text.replace("\n", " ").isprintable()
 
 
 @given(REPLIES, REPLIES)
 def test_any_reply_has_its_findings(reply: Reply, other: Reply) -> None:
     names = listing.names_of(reply)
-    single = listing.judge_single(listing.models_of(reply))
+    single = listing.check_single(listing.models_of(reply))
     fine(
         [
-            address.judge_reach(reply),
-            address.judge_base(ADDRESS, reply, other).finding,
-            refusals.judge_key(reply, with_key=True),
-            refusals.judge_key(reply, with_key=False),
-            refusals.judge_without_key(reply, ADDRESS),
-            refusals.judge_wrong_key(reply, asks_for_key=True),
-            refusals.judge_malformed(reply),
-            listing.judge_list(reply),
-            listing.judge_model("m", ["m"], reply),
-            listing.judge_names(names, other),
-            completions.judge_chat(reply),
-            completions.judge_tool_results(reply),
+            address.check_reach(reply),
+            address.check_base(ADDRESS, reply, other).finding,
+            refusals.check_key(reply, with_key=True),
+            refusals.check_key(reply, with_key=False),
+            refusals.check_without_key(reply, ADDRESS),
+            refusals.check_wrong_key(reply, asks_for_key=True),
+            refusals.check_malformed(reply),
+            listing.check_list(reply),
+            listing.check_model("m", ["m"], reply),
+            listing.check_names(names, other),
+            completions.check_chat(reply),
+            completions.check_tool_results(reply),
             *([single] if single else []),
         ]
     )
@@ -88,11 +86,11 @@ def test_any_reply_has_its_findings(reply: Reply, other: Reply) -> None:
 @given(st.lists(CHUNKS, max_size=8), st.sampled_from([None, "time is up"]))
 def test_any_stream_has_its_findings(data: list[str], broken: str | None) -> None:
     seen = stream(data, broken=broken, headers=EVENTS)
-    unasked = streams.judge_unasked_usage(seen)
-    fine([*streams.judge_stream(seen), *([unasked] if unasked else [])])
-    finding, call = calls.judge_tools(seen)
+    unasked = streams.check_unasked_usage(seen)
+    fine([*streams.check_stream(seen), *([unasked] if unasked else [])])
+    finding, call = completions.check_tools(seen)
     fine([finding])
-    assert call is None or json.dumps(calls.with_result(call))
+    assert call is None or json.dumps(completions.with_result(call))
 
 
 @given(st.lists(st.binary(max_size=12), max_size=8))

@@ -66,11 +66,12 @@ def examined(
     key: str | None = None,
     model: str | None = None,
     chat: bool = True,
-    patience: float = PATIENCE,
+    chat_seconds: float = PATIENCE,
     clock: Clock | None = None,
 ) -> Examined:
     findings: list[Finding] = []
-    target = Target(address=read_url(url), key=key, model=model, chat=chat, patience=patience)
+    address = read_url(url)
+    target = Target(address=address, key=key, model=model, chat=chat, chat_seconds=chat_seconds)
 
     async def run() -> Verdict:
         if clock is not None:
@@ -452,6 +453,6 @@ def test_a_chat_that_takes_too_long_is_given_up() -> None:
         await anyio.sleep_forever()
 
     with serving(team(hold=stall)) as url:
-        found = examined(f"{url}/v1", patience=0.2)
+        found = examined(f"{url}/v1", chat_seconds=0.2)
     assert found.ailing() == {"chat": "problem"}
     assert "(timeout)" in found.seen("chat")

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import pytest
 
 from massgen_compat.cli.doctor import address, completions, listing, refusals, streams
-from massgen_compat.cli.doctor import completions as calls
-from massgen_compat.cli.doctor import listing as surroundings
 from massgen_compat.cli.doctor.findings import CHECKS, Finding, Level, shown
 from massgen_compat.cli.doctor.observed import (
     TIME_IS_UP,
@@ -64,7 +62,7 @@ def of_url(url: str) -> list[Finding]:
 
 
 def reach(seen: Seen) -> list[Finding]:
-    return [address.judge_reach(seen)]
+    return [address.check_reach(seen)]
 
 
 def no_answer(trouble: Trouble) -> list[Finding]:
@@ -72,11 +70,11 @@ def no_answer(trouble: Trouble) -> list[Finding]:
 
 
 def base(url: str, here: Seen, there: Seen) -> list[Finding]:
-    return [address.judge_base(address.read_url(url), here, there).finding]
+    return [address.check_base(address.read_url(url), here, there).finding]
 
 
 def chat(seen: Seen) -> list[Finding]:
-    return [completions.judge_chat(seen)]
+    return [completions.check_chat(seen)]
 
 
 def streamed(
@@ -86,7 +84,7 @@ def streamed(
     **headers: str,
 ) -> list[Finding]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return streams.judge_stream(
+    return streams.check_stream(
         stream(data, times=times, broken=broken, headers={**EVENTS, **named})
     )
 
@@ -95,16 +93,16 @@ def called(
     deltas: Sequence[Json] = CALLED, reason: str = "tool_calls", status: int = 200
 ) -> list[Finding]:
     data = [*told(deltas, reason), "[DONE]"]
-    return [calls.judge_tools(stream(data, status=status))[0]]
+    return [completions.check_tools(stream(data, status=status))[0]]
 
 
 def unasked(data: Sequence[str]) -> list[Finding]:
-    finding = streams.judge_unasked_usage(stream(data))
+    finding = streams.check_unasked_usage(stream(data))
     return [] if finding is None else [finding]
 
 
 def single(seen: Reply) -> list[Finding]:
-    finding = listing.judge_single(listing.models_of(seen))
+    finding = listing.check_single(listing.models_of(seen))
     return [] if finding is None else [finding]
 
 
@@ -183,121 +181,121 @@ CASES: dict[str, Case] = {
     "an answer": Case("reachable", "ok", "It answers (200", reach(models("m"))),
     # keys
     "a key is needed": Case(
-        "key", "problem", "A key is needed", [refusals.judge_key(refusal(401), with_key=False)]
+        "key", "problem", "A key is needed", [refusals.check_key(refusal(401), with_key=False)]
     ),
     "the key is refused": Case(
-        "key", "problem", "is refused", [refusals.judge_key(refusal(403), with_key=True)]
+        "key", "problem", "is refused", [refusals.check_key(refusal(403), with_key=True)]
     ),
-    "the key": Case("key", "ok", "accepted", [refusals.judge_key(models("m"), with_key=True)]),
-    "no key": Case("key", "ok", "nor needed", [refusals.judge_key(models("m"), with_key=False)]),
+    "the key": Case("key", "ok", "accepted", [refusals.check_key(models("m"), with_key=True)]),
+    "no key": Case("key", "ok", "nor needed", [refusals.check_key(models("m"), with_key=False)]),
     "open to the world": Case(
         "without key",
         "problem",
         "spends your money",
-        [refusals.judge_without_key(refusal(400), FAR)],
+        [refusals.check_without_key(refusal(400), FAR)],
     ),
     "open to the house": Case(
         "without key",
         "warning",
         "spends your money",
-        [refusals.judge_without_key(refusal(400), NEAR)],
+        [refusals.check_without_key(refusal(400), NEAR)],
     ),
     "open to the house, by name": Case(
         "without key",
         "warning",
         "spends your money",
-        [refusals.judge_without_key(refusal(400), address.read_url("http://nas.local:4000/v1"))],
+        [refusals.check_without_key(refusal(400), address.read_url("http://nas.local:4000/v1"))],
     ),
     "open to this machine": Case(
-        "without key", "note", "on this machine", [refusals.judge_without_key(refusal(400), HERE)]
+        "without key", "note", "on this machine", [refusals.check_without_key(refusal(400), HERE)]
     ),
     "403 without a key": Case(
-        "without key", "warning", "403", [refusals.judge_without_key(refusal(403), FAR)]
+        "without key", "warning", "403", [refusals.check_without_key(refusal(403), FAR)]
     ),
     "500 without a key": Case(
-        "without key", "problem", "500", [refusals.judge_without_key(refusal(500), FAR)]
+        "without key", "problem", "500", [refusals.check_without_key(refusal(500), FAR)]
     ),
     "FastAPI's 401": Case(
         "without key",
         "warning",
         "FastAPI's `detail`",
-        [refusals.judge_without_key(as_json({"detail": "x"}, 401), FAR)],
+        [refusals.check_without_key(as_json({"detail": "x"}, 401), FAR)],
     ),
     "nobody without a key": Case(
-        "without key", "problem", "(timeout)", [refusals.judge_without_key(NOBODY, FAR)]
+        "without key", "problem", "(timeout)", [refusals.check_without_key(NOBODY, FAR)]
     ),
     "401 without a key": Case(
-        "without key", "ok", "401", [refusals.judge_without_key(refusal(401), FAR)]
+        "without key", "ok", "401", [refusals.check_without_key(refusal(401), FAR)]
     ),
     "an error without text": Case(
         "wrong key",
         "warning",
         "`error.message` is not text",
-        [refusals.judge_wrong_key(NO_TEXT, asks_for_key=True)],
+        [refusals.check_wrong_key(NO_TEXT, asks_for_key=True)],
     ),
     "the key is echoed": Case(
-        "wrong key", "warning", "whole key", [refusals.judge_wrong_key(ECHO, asks_for_key=True)]
+        "wrong key", "warning", "whole key", [refusals.check_wrong_key(ECHO, asks_for_key=True)]
     ),
     "any key lists models": Case(
         "wrong key",
         "warning",
         "any key",
-        [refusals.judge_wrong_key(models("m"), asks_for_key=True)],
+        [refusals.check_wrong_key(models("m"), asks_for_key=True)],
     ),
     "any key": Case(
-        "wrong key", "note", "Any key", [refusals.judge_wrong_key(models("m"), asks_for_key=False)]
+        "wrong key", "note", "Any key", [refusals.check_wrong_key(models("m"), asks_for_key=False)]
     ),
     "nobody for a wrong key": Case(
-        "wrong key", "problem", "(timeout)", [refusals.judge_wrong_key(NOBODY, asks_for_key=True)]
+        "wrong key", "problem", "(timeout)", [refusals.check_wrong_key(NOBODY, asks_for_key=True)]
     ),
     "a wrong key": Case(
-        "wrong key", "ok", "401", [refusals.judge_wrong_key(REFUSED_KEY, asks_for_key=True)]
+        "wrong key", "ok", "401", [refusals.check_wrong_key(REFUSED_KEY, asks_for_key=True)]
     ),
     # models
-    "no list": Case("models", "problem", "404", [listing.judge_list(FASTAPI)]),
-    "nobody lists": Case("models", "problem", "(timeout)", [listing.judge_list(NOBODY)]),
-    "an empty list": Case("models", "problem", "empty", [listing.judge_list(models())]),
+    "no list": Case("models", "problem", "404", [listing.check_list(FASTAPI)]),
+    "nobody lists": Case("models", "problem", "(timeout)", [listing.check_list(NOBODY)]),
+    "an empty list": Case("models", "problem", "empty", [listing.check_list(models())]),
     "a list with gaps": Case(
         "models",
         "warning",
         "created, object, owned_by",
-        [listing.judge_list(as_json({"data": [{"id": "m"}]}))],
+        [listing.check_list(as_json({"data": [{"id": "m"}]}))],
     ),
     "a nameless model": Case(
         "models",
         "warning",
         "missing: id",
-        [listing.judge_list(as_json({"data": [*listing.models_of(models("m")), {"x": 1}]}))],
+        [listing.check_list(as_json({"data": [*listing.models_of(models("m")), {"x": 1}]}))],
     ),
-    "a list": Case("models", "ok", "2: a, b.", [listing.judge_list(models("a", "b"))]),
+    "a list": Case("models", "ok", "2: a, b.", [listing.check_list(models("a", "b"))]),
     "another model": Case(
-        "model", "warning", "not in the list", [listing.judge_model("c", ["a"], NOT_FOUND)]
+        "model", "warning", "not in the list", [listing.check_model("c", ["a"], NOT_FOUND)]
     ),
     "listed and unknown": Case(
-        "model", "warning", "GET /models/a is 404", [listing.judge_model("a", ["a"], NOT_FOUND)]
+        "model", "warning", "GET /models/a is 404", [listing.check_model("a", ["a"], NOT_FOUND)]
     ),
     "listed and silent": Case(
-        "model", "warning", "is timeout", [listing.judge_model("a", ["a"], NOBODY)]
+        "model", "warning", "is timeout", [listing.check_model("a", ["a"], NOBODY)]
     ),
     "another id": Case(
-        "model", "warning", "gives b", [listing.judge_model("a", ["a"], as_json({"id": "b"}))]
+        "model", "warning", "gives b", [listing.check_model("a", ["a"], as_json({"id": "b"}))]
     ),
     "a model": Case(
-        "model", "ok", "known", [listing.judge_model("a", ["a"], as_json({"id": "a"}))]
+        "model", "ok", "known", [listing.check_model("a", ["a"], as_json({"id": "a"}))]
     ),
     "gpt-5 and no Responses": Case(
-        "model names", "warning", "no /responses", [listing.judge_names(["gpt-5.2"], FASTAPI)]
+        "model names", "warning", "no /responses", [listing.check_names(["gpt-5.2"], FASTAPI)]
     ),
     "o3 and nobody": Case(
-        "model names", "warning", "o3-mini", [listing.judge_names(["o3-mini"], NOBODY)]
+        "model names", "warning", "o3-mini", [listing.check_names(["o3-mini"], NOBODY)]
     ),
     "gpt-5 and Responses": Case(
-        "model names", "note", "which is served", [listing.judge_names(["gpt-5"], refusal(400))]
+        "model names", "note", "which is served", [listing.check_names(["gpt-5"], refusal(400))]
     ),
     "claude": Case(
-        "model names", "warning", "`claude`", [listing.judge_names(["my-claude"], FASTAPI)]
+        "model names", "warning", "`claude`", [listing.check_names(["my-claude"], FASTAPI)]
     ),
-    "plain names": Case("model names", "ok", "None", [listing.judge_names(["team"], FASTAPI)]),
+    "plain names": Case("model names", "ok", "None", [listing.check_names(["team"], FASTAPI)]),
     "no single": Case(
         "small tasks", "warning", "No team-single", single(models("team", owner="massgen"))
     ),
@@ -306,24 +304,24 @@ CASES: dict[str, Case] = {
     ),
     # refusals
     "any model": Case(
-        "unknown model", "warning", "paid for", [refusals.judge_unknown_model(completion())]
+        "unknown model", "warning", "paid for", [refusals.check_unknown_model(completion())]
     ),
     "400 for a model": Case(
-        "unknown model", "warning", "400", [refusals.judge_unknown_model(refusal(400))]
+        "unknown model", "warning", "400", [refusals.check_unknown_model(refusal(400))]
     ),
     "500 for a model": Case(
-        "unknown model", "problem", "retry", [refusals.judge_unknown_model(refusal(500))]
+        "unknown model", "problem", "retry", [refusals.check_unknown_model(refusal(500))]
     ),
-    "no such model": Case("unknown model", "ok", "404", [refusals.judge_unknown_model(NOT_FOUND)]),
+    "no such model": Case("unknown model", "ok", "404", [refusals.check_unknown_model(NOT_FOUND)]),
     "broken JSON is fine": Case(
-        "malformed request", "problem", "is accepted", [refusals.judge_malformed(completion())]
+        "malformed request", "problem", "is accepted", [refusals.check_malformed(completion())]
     ),
     "a number for a code": Case(
         "malformed request",
         "warning",
         "`error.code` is neither",
         [
-            refusals.judge_malformed(
+            refusals.check_malformed(
                 as_json({"error": {"message": "", "type": "", "param": None, "code": 400}}, 400)
             )
         ],
@@ -332,66 +330,60 @@ CASES: dict[str, Case] = {
         "malformed request",
         "warning",
         "`error.param` is missing",
-        [refusals.judge_malformed(as_json({"error": {"message": "", "type": ""}}, 400))],
+        [refusals.check_malformed(as_json({"error": {"message": "", "type": ""}}, 400))],
     ),
     "nobody for broken JSON": Case(
-        "malformed request", "problem", "(timeout)", [refusals.judge_malformed(NOBODY)]
+        "malformed request", "problem", "(timeout)", [refusals.check_malformed(NOBODY)]
     ),
-    "broken JSON": Case("malformed request", "ok", "400", [refusals.judge_malformed(refusal(400))]),
-    "any path": Case("unknown path", "warning", "Any path", [refusals.judge_unknown_path(PAGE)]),
+    "broken JSON": Case("malformed request", "ok", "400", [refusals.check_malformed(refusal(400))]),
+    "any path": Case("unknown path", "warning", "Any path", [refusals.check_unknown_path(PAGE)]),
     "FastAPI's 404": Case(
-        "unknown path", "warning", "FastAPI's `detail`", [refusals.judge_unknown_path(FASTAPI)]
+        "unknown path", "warning", "FastAPI's `detail`", [refusals.check_unknown_path(FASTAPI)]
     ),
     "a page for a path": Case(
         "unknown path",
         "warning",
         "a web page",
-        [refusals.judge_unknown_path(Reply(status=404, body=b"<p>"))],
+        [refusals.check_unknown_path(Reply(status=404, body=b"<p>"))],
     ),
     "nothing for a path": Case(
-        "unknown path", "warning", "no JSON", [refusals.judge_unknown_path(Reply(status=404))]
+        "unknown path", "warning", "no JSON", [refusals.check_unknown_path(Reply(status=404))]
     ),
     "text for an error": Case(
         "unknown path",
         "warning",
         "no `error` object",
-        [refusals.judge_unknown_path(as_json({"error": "x"}, 404))],
+        [refusals.check_unknown_path(as_json({"error": "x"}, 404))],
     ),
-    "no such path": Case("unknown path", "ok", "404", [refusals.judge_unknown_path(refusal(404))]),
+    "no such path": Case("unknown path", "ok", "404", [refusals.check_unknown_path(refusal(404))]),
     # surroundings
     "no request id": Case(
         "headers",
         "note",
         "Also server: nginx",
-        [surroundings.judge_headers(as_json({}, server="nginx"))],
+        [listing.check_headers(as_json({}, server="nginx"))],
     ),
     "a request id": Case(
         "headers",
         "ok",
         "req_1. Also x-massgen-background: title",
-        [
-            surroundings.judge_headers(
-                as_json({}, x_request_id="req_1", x_massgen_background="title")
-            )
-        ],
+        [listing.check_headers(as_json({}, x_request_id="req_1", x_massgen_background="title"))],
     ),
-    "nobody's headers": Case("headers", "note", "timeout", [surroundings.judge_headers(NOBODY)]),
-    "no CORS": Case("browsers", "note", "may not", [surroundings.judge_browsers(refusal(401))]),
+    "nobody's headers": Case("headers", "note", "timeout", [listing.check_headers(NOBODY)]),
+    "no CORS": Case("browsers", "note", "may not", [listing.check_browsers(refusal(401))]),
     "CORS": Case(
         "browsers",
         "note",
         "any origin",
-        [surroundings.judge_browsers(as_json({}, access_control_allow_origin="*"))],
+        [listing.check_browsers(as_json({}, access_control_allow_origin="*"))],
     ),
     "CORS for errors only": Case(
         "browsers",
         "note",
         "may not",
-        [surroundings.judge_browsers(as_json({}, 401, access_control_allow_origin="*"))],
+        [listing.check_browsers(as_json({}, 401, access_control_allow_origin="*"))],
     ),
-    "nobody for a browser": Case(
-        "browsers", "note", "timeout", [surroundings.judge_browsers(NOBODY)]
-    ),
+    "nobody for a browser": Case("browsers", "note", "timeout", [listing.check_browsers(NOBODY)]),
     # a whole reply
     "a chat": Case("chat", "ok", "18 tokens", chat(completion())),
     "a failing chat": Case("chat", "problem", "502: No. Clients retry", chat(refusal(502))),
@@ -439,9 +431,9 @@ CASES: dict[str, Case] = {
         streamed([*told([*SAID, {"reasoning_content": "a has answered"}]), "[DONE]"]),
     ),
     "a refused stream": Case(
-        "stream", "problem", "500", streams.judge_stream(stream([], times=[], status=500))
+        "stream", "problem", "500", streams.check_stream(stream([], times=[], status=500))
     ),
-    "nobody streams": Case("stream", "problem", "(timeout)", streams.judge_stream(NOBODY)),
+    "nobody streams": Case("stream", "problem", "(timeout)", streams.check_stream(NOBODY)),
     "JSON for a stream": Case(
         "stream", "problem", "sends application/json", streamed(content_type="application/json")
     ),
@@ -529,9 +521,9 @@ CASES: dict[str, Case] = {
     "a call": Case("tools", "ok", 'get_weather({"city":"Paris"})', called()),
     "no call": Case("tools", "problem", "'The capital of Mexico'", called(SAID, "stop")),
     "tools are refused": Case("tools", "problem", "400", called([], status=400)),
-    "nobody calls": Case("tools", "problem", "(timeout)", [calls.judge_tools(NOBODY)[0]]),
+    "nobody calls": Case("tools", "problem", "(timeout)", [completions.check_tools(NOBODY)[0]]),
     "a call fails": Case(
-        "tools", "problem", "An agent failed", [calls.judge_tools(stream([ERROR]))[0]]
+        "tools", "problem", "An agent failed", [completions.check_tools(stream([ERROR]))[0]]
     ),
     "a call without an id": Case(
         "tools", "problem", "no id", called([fragment(0, "{}", name="get_weather")])
@@ -556,25 +548,25 @@ CASES: dict[str, Case] = {
     ),
     # results
     "a result": Case(
-        "tool results", "ok", "Accepted", [completions.judge_tool_results(completion())]
+        "tool results", "ok", "Accepted", [completions.check_tool_results(completion())]
     ),
     "a result is refused": Case(
-        "tool results", "problem", "400", [completions.judge_tool_results(refusal(400))]
+        "tool results", "problem", "400", [completions.check_tool_results(refusal(400))]
     ),
     "a result without an answer": Case(
         "tool results",
         "problem",
         "empty",
-        [completions.judge_tool_results(completion(content=None))],
+        [completions.check_tool_results(completion(content=None))],
     ),
     "a result with a strange answer": Case(
-        "tool results", "problem", "Missing", [completions.judge_tool_results(as_json({}))]
+        "tool results", "problem", "Missing", [completions.check_tool_results(as_json({}))]
     ),
     "a result is asked for again": Case(
         "tool results",
         "warning",
         "again",
-        [completions.judge_tool_results(completion(tool_calls=[{"id": "c"}], reason="tool_calls"))],
+        [completions.check_tool_results(completion(tool_calls=[{"id": "c"}], reason="tool_calls"))],
     ),
 }
 
@@ -673,11 +665,11 @@ def test_advice_on_time_is_given_where_time_was_the_matter() -> None:
 def test_nothing_is_said_that_was_not_seen() -> None:
     assert chat(refusal(400))[0].seen == "400: No."
     assert chat(as_json({}, 404))[0].seen == "404."
-    (headers,) = [surroundings.judge_headers(as_json({}, x_request_id="req_1"))]
+    (headers,) = [listing.check_headers(as_json({}, x_request_id="req_1"))]
     assert headers.seen == "x-request-id: req_1."
-    nothing = listing.judge_model("m", [], NOT_FOUND)
+    nothing = listing.check_model("m", [], NOT_FOUND)
     assert nothing.todo == "Say --model with one of: none is listed."
-    assert streams.judge_unasked_usage(NOBODY) is None
+    assert streams.check_unasked_usage(NOBODY) is None
 
 
 def test_the_model_to_chat_with_is_the_one_asked_for_or_the_first_team() -> None:

@@ -1,20 +1,30 @@
-"""The OpenAPI document of the server, from the models that parse requests. Pure.
+"""The OpenAPI document of the server: its paths, and the schemas of requests and responses.
 
-``asgi`` serves it; a test compares its paths with the routes of the app, and what is said here of
-responses with responses.
+Requests are described by the models that parse them (``ChatPayload``) and by the table of
+parameters, responses by ``schemas``. ``/openapi.json`` serves it. Tests compare its paths with the
+routes of the app, and what it says of responses with responses.
 """
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, cast
 
 from pydantic.json_schema import models_json_schema
 
+from massgen_compat._server.schemas import (
+    Chunk,
+    Completion,
+    Error,
+    Json,
+    Model,
+    ModelList,
+    SentSchemas,
+    Status,
+)
 from massgen_compat.protocol.chat.request import ChatPayload
 from massgen_compat.protocol.parameters import PARAMETERS, Parameter
-from massgen_compat.protocol.schemas import Chunk, Completion, Error, Model, ModelList, Status
-
-Json: TypeAlias = dict[str, Any]
 
 PREFIXES: Final = ("/v1", "")
 """Where the API is served: as OpenAI does, and without the version."""
@@ -183,15 +193,32 @@ def _schemas() -> Json:
     """Every model by its name."""
     models = (ChatPayload, Completion, Chunk, Error, Model, ModelList, Status)
     _, given = models_json_schema(
-        [(model, "validation") for model in models], ref_template=f"{_SCHEMAS}{{model}}"
+        [(model, "validation") for model in models],
+        ref_template=f"{_SCHEMAS}{{model}}",
+        schema_generator=SentSchemas,
     )
-    schemas = cast("Json", _plain(given["$defs"]))
+    schemas = _used(cast("Json", _plain(given["$defs"])), models)
     properties = cast("Json", schemas[ChatPayload.__name__]["properties"])
     for row in PARAMETERS:
         properties.setdefault(row.name, _unparsed(row))
         properties[row.name]["description"] = f"{_LEVELS[row.level]}: {row.note}"
     properties["massgen"]["description"] = "This library's own options; `off`: no object of its own"
     return schemas
+
+
+def _used(schemas: Json, models: Iterable[type]) -> Json:
+    """The schemas of the models, and those that they refer to.
+
+    Pydantic also gives those of fields that ``SentSchemas`` has left out.
+    """
+    used: set[str] = set()
+    waiting = [model.__name__ for model in models]
+    while waiting:
+        name = waiting.pop()
+        if name not in used:
+            used.add(name)
+            waiting += re.findall(rf'"{_SCHEMAS}(\w+)"', json.dumps(schemas[name]))
+    return {name: schema for name, schema in schemas.items() if name in used}
 
 
 def _unparsed(row: Parameter) -> Json:
