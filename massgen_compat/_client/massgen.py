@@ -272,7 +272,7 @@ class MassGen:
     async def _answer(self, request: ChatRequest, events: Sink[WireEvent]) -> None:
         admitted = self.admit(request)
         answer = self.open_answer(admitted)
-        await self.execute(admitted, AnswerSink(answer, events))
+        await self.execute(admitted, AnswerSink(answer.feed, events))
 
     async def _run(self, run: AdmittedRun, events: Sink[RunEvent]) -> None:
         run_id = f"run_{secrets.token_hex(12)}"

@@ -6,7 +6,7 @@ its own client has left and only the client of a retry reads, or none does for a
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
 import anyio
@@ -23,12 +23,11 @@ from massgen_compat.events import (
     RunCompleted,
     RunEvent,
     RunStarted,
-    Sink,
     SubmissionRejected,
     TurnFinished,
     TurnStarted,
 )
-from massgen_compat.protocol.answer import Answer, AnswerSink
+from massgen_compat.protocol.answer import Answer, AnswerSink, WireEvent
 
 logger = logging.getLogger("massgen_compat")
 
@@ -143,8 +142,12 @@ class ServerRun:
             self._fail(fault)
 
     async def _run(self) -> None:
-        told = AnswerSink(self.answer, self._output)
-        await self._massgen.execute(self._admitted, _Counted(self.counts, told))
+        await self._massgen.execute(self._admitted, AnswerSink(self._feed, self._output))
+
+    def _feed(self, event: RunEvent) -> Sequence[WireEvent]:
+        if not isinstance(event, MessageText):  # there are hundreds, with nothing to count
+            self.counts.hear(event)
+        return self.answer.feed(event)
 
     def _fail(self, error: MassGenError) -> None:
         self.failure = self._failed(error, self.answer)
@@ -183,17 +186,3 @@ class RunCounts:
                 self.calls = sum(agent.calls for agent in event.result.agents)
             case _:
                 pass
-
-
-class _Counted:
-    """A sink that counts the events of a run and passes them on."""
-
-    def __init__(self, counts: RunCounts, events: Sink[RunEvent]) -> None:
-        self.widen = events.widen
-        self._hear = counts.hear
-        self._send = events.send
-
-    async def send(self, event: RunEvent, /) -> None:
-        if not isinstance(event, MessageText):  # there are hundreds, with nothing to count
-            self._hear(event)
-        await self._send(event)

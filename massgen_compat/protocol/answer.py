@@ -7,7 +7,7 @@ body of a reply, or as typed objects in process. Engines and agents know no wire
 pure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from massgen_compat._run.request import RunRequest
@@ -79,14 +79,16 @@ class Rendering(Protocol):
 
 
 class AnswerSink:
-    """A sink for a run's events that feeds them to ``answer`` and sends the results to
+    """A sink for a run's events. It sends what ``feed`` (``Answer.feed``) makes of them to
     ``events``."""
 
     __slots__ = ("_feed", "_send", "widen")
 
-    def __init__(self, answer: Answer, events: Sink[WireEvent]) -> None:
+    def __init__(
+        self, feed: Callable[[RunEvent], Sequence[WireEvent]], events: Sink[WireEvent]
+    ) -> None:
         self.widen = events.widen
-        self._feed = answer.feed
+        self._feed = feed
         self._send = events.send
 
     async def send(self, event: RunEvent, /) -> None:
