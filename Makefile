@@ -11,7 +11,7 @@ PYTHON_CLIENTS := $(patsubst tests/clients/python/%.txt,.venv/.clients-python-%,
 	$(wildcard tests/clients/python/*.txt))
 
 .PHONY: demo docs picture test fuzz test-clients test-scaling clients-matrix clients check test-massgen \
-	massgen-recordings bench peers bench-massgen bench-gpt52 bench-thrift soak cassettes clean
+	massgen-recordings bench peers bench-massgen bench-gpt52 bench-thrift choosing soak cassettes clean
 
 demo: .venv/.server
 	$(BIN)/massgen-compat demo
@@ -92,6 +92,11 @@ bench-gpt52: .venv/.dev
 # What the settings that spend less do to calls, tokens and seconds: the table of docs/costs.md.
 bench-thrift: .venv/.dev
 	$(BIN)/python -m benchmarks.thrift
+
+# How well the rules choose among drafts, by simulation: the tables of docs/choosing.md. TEAMS=10000:
+# so many teams of each kind; PLOTS=docs: write the tables into that page, and its picture.
+choosing: .venv/.bench
+	$(BIN)/python -m benchmarks.choosing $(if $(TEAMS),--teams $(TEAMS)) $(if $(PLOTS),--plots $(PLOTS))
 
 # Minutes of load, then what is left of it. SHORT=1: a tenth, in less than a minute. Linux only.
 soak: .venv/.dev

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from massgen_compat._coordination.ballots import Reading, count
 from massgen_compat._coordination.state import (
     CancelTurn,
     Effect,
@@ -22,10 +23,13 @@ def ranked(state: State) -> tuple[tuple[str, int], ...]:
 
     Most votes come first; agents with as many votes are in the order of the config.
     """
-    targets = [member.vote.target for member in state.members if member.vote]
-    counted = [(member.agent, targets.count(member.agent)) for member in state.answered]
-    # The sort is stable, and members are in the config's order: this is the tie-break.
-    return tuple(sorted(counted, key=lambda row: -row[1]))
+    votes = (member.vote for member in state.members)
+    counted = count(
+        [member.agent for member in state.answered],
+        [Reading(vote.target, {}) for vote in votes if vote],
+        ballot="single",
+    )
+    return tuple((agent, counted.votes[agent]) for agent in counted.order)
 
 
 def answers_by_rank(state: State) -> tuple[str, ...]:
