@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from massgen_compat._agents.decision_text import written_call
+from massgen_compat._agents.label_folding import fitting_tool, folded_label, normalised
 from massgen_compat._coordination import (
     CorrectTurn,
     Decision,
@@ -100,6 +102,31 @@ def _parameters(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def read_reply(
+    reply: Reply, state: State, agent: str, names: ToolNames, policy: Policy = DEFAULT
+) -> tuple[Decision, ...]:
+    """Return the decisions of a reply: those of its calls, else the one that is written as text.
+
+    Many servers hand out a model's call as text, and many small models write one in words. Text is
+    read in an evaluation only, where a peer's answer cannot pose as a decision (``decision_text``);
+    a vote in plain words counts as unverified.
+    """
+    member = next(member for member in state.members if member.agent == agent)
+    if reply.tool_calls or member.phase is not Phase.EVALUATE or not reply.text.strip():
+        return read_decisions(reply.tool_calls, state, agent, names, policy)
+    gate = _gate(state, member, policy)
+    answers = [each.answer or "" for each in state.answered]
+    tools = workflow_tools(state, agent, names, policy)
+    written = written_call(reply.text, tools, gate.shown, answers)
+    if written is None:
+        return ()
+    is_vote = written.name == names.vote
+    decision = _decision(written.arguments, state, names, gate, is_vote=is_vote)
+    if isinstance(decision, VoteFor) and not written.verified:
+        decision = replace(decision, verified=False)
+    return (decision,)
+
+
 def read_decisions(
     calls: Sequence[ToolCall],
     state: State,
@@ -118,33 +145,44 @@ def read_decisions(
 
 
 def _read_decision(call: ToolCall, state: State, names: ToolNames, gate: Gate) -> Decision:
-    if call.name not in {names.new_answer, names.vote}:
-        return Unusable(f"there is no tool `{call.name[:64]}`")
     try:
         arguments: object = json.loads(call.arguments)
     except (ValueError, RecursionError):
         return Unusable("the arguments are not valid JSON")
-    is_vote = call.name == names.vote
     given = cast("dict[str, Any]", arguments) if isinstance(arguments, dict) else {}
+    tools = (_answer_tool(names, gate), _vote_tool(names, gate))
+    tool = next((each for each in tools if each.name == call.name), None)
+    tool = tool or fitting_tool(call.name, given, tools)
+    if tool is None:
+        return Unusable(f"there is no tool `{call.name[:64]}`")
+    return _decision(normalised(given, tool), state, names, gate, is_vote=tool.name == names.vote)
+
+
+def _decision(
+    given: Mapping[str, Any], state: State, names: ToolNames, gate: Gate, *, is_vote: bool
+) -> Decision:
+    """Return what the arguments of a workflow tool decide."""
     needed = "agent_id" if is_vote else "content"
     value, reason = given.get(needed), given.get("reason")
+    if is_vote and isinstance(value, int):  # small models write the number alone
+        value = str(value)
     if not isinstance(value, str):
         return Unusable(f"the argument `{needed}` is missing or no string")
-    kind = "vote" if is_vote else "new_answer"
-    objection = gate.objection(kind, given, tool=names.new_answer)
+    objection = gate.objection("vote" if is_vote else "new_answer", given, tool=names.new_answer)
     if is_vote:
         return VoteFor(_id_of(value, state), reason if isinstance(reason, str) else "", objection)
     return NewAnswer(value, objection)
 
 
-def _id_of(target: str, state: State) -> str:
-    """Return the id of the agent with this label.
+def _id_of(written: str, state: State) -> str:
+    """Return the id of the agent whose label was written, in any spelling that fits one label.
 
     A real id does not count, because agents know each other by label only: a model that writes one
     has not read it anywhere. For an unknown label a text is returned that is no agent's id.
     """
     agents = {label(state.rules, agent): agent for agent in state.rules.agents}
-    return agents.get(target.strip().lower(), f"unknown agent {target[:64]}")
+    found = folded_label(written, tuple(agents))
+    return f"unknown agent {written[:64]}" if found is None else agents[found]
 
 
 # Corrections

@@ -33,11 +33,13 @@ class VoteFor:
     """The agent votes for the answer of ``target``.
 
     ``target`` is an agent's id, or a text that is the id of no agent if the label was unknown.
+    ``verified`` is false for a vote that was read from plain words.
     """
 
     target: str
     reason: str = ""
     objection: Objection | None = None
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)

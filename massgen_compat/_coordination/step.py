@@ -215,7 +215,7 @@ def _accept_vote(state: State, member: Member, vote: VoteFor) -> Transition:
         target=vote.target,
         round=member.round,
         reason=vote.reason,
-        verified=vote.objection is None,
+        verified=vote.verified and vote.objection is None,
     )
     return Transition(put(state, member), (), (cast,))
 

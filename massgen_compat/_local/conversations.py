@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from massgen_compat._agents.cache_keys import cache_keys
-from massgen_compat._agents.decisions import ToolNames, corrected, read_decisions, workflow_tools
+from massgen_compat._agents.decisions import ToolNames, corrected, read_reply, workflow_tools
 from massgen_compat._agents.prompts import (
     longest_fence,
     resumed_messages,
@@ -137,7 +137,7 @@ class Conversations:
         conversation.reply = reply
         conversation.text = reply.text if reply.text.strip() else conversation.text
         policy = self._policies[agent]
-        return read_decisions(reply.tool_calls, state, agent, self._names, policy)
+        return read_reply(reply, state, agent, self._names, policy)
 
     def _open_round(self, conversation: Conversation, agent: str, state: State) -> None:
         conversation.text, conversation.effort = "", None
