@@ -21,6 +21,9 @@ from tests.faults.matrix import MESSAGE, Answer, Cell, Error, Failure, cells
 from tests.faults.page import PAGE, page
 from tests.faults.upstream import PATIENCE, SECRET, Addresses, Provider, Wire, providing
 
+pytestmark = pytest.mark.timeout(300)
+"""The fixture asks all cells before the first test, which takes a minute on a busy machine."""
+
 CELLS = tuple(cells())
 AT_ONCE = 16
 AGENTS = "abc"
