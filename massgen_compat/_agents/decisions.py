@@ -150,6 +150,10 @@ def _read_decision(call: ToolCall, state: State, names: ToolNames, gate: Gate) -
     except (ValueError, RecursionError):
         return Unusable("the arguments are not valid JSON")
     given = cast("dict[str, Any]", arguments) if isinstance(arguments, dict) else {}
+    needed = {names.new_answer: "content", names.vote: "agent_id"}.get(call.name)
+    if needed is not None and isinstance(given.get(needed), str):
+        # The ordinary call needs no second look, which would cost more than all else here.
+        return _decision(given, state, names, gate, is_vote=call.name == names.vote)
     tools = (_answer_tool(names, gate), _vote_tool(names, gate))
     tool = next((each for each in tools if each.name == call.name), None)
     tool = tool or fitting_tool(call.name, given, tools)
@@ -181,6 +185,8 @@ def _id_of(written: str, state: State) -> str:
     has not read it anywhere. For an unknown label a text is returned that is no agent's id.
     """
     agents = {label(state.rules, agent): agent for agent in state.rules.agents}
+    if (exact := agents.get(written.strip().lower())) is not None:
+        return exact
     found = folded_label(written, tuple(agents))
     return f"unknown agent {written[:64]}" if found is None else agents[found]
 
