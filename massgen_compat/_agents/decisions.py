@@ -7,10 +7,11 @@ count.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from massgen_compat._agents.decision_text import written_call
 from massgen_compat._agents.label_folding import fitting_tool, folded_label, normalised
+from massgen_compat._agents.quotations import squeezed
 from massgen_compat._coordination import (
     CorrectTurn,
     Decision,
@@ -103,13 +104,20 @@ def _parameters(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_reply(
-    reply: Reply, state: State, agent: str, names: ToolNames, policy: Policy = DEFAULT
+    reply: Reply,
+    state: State,
+    agent: str,
+    names: ToolNames,
+    policy: Policy = DEFAULT,
+    *,
+    conversation: Sequence[Message] = (),
 ) -> tuple[Decision, ...]:
     """Return the decisions of a reply: those of its calls, else the one that is written as text.
 
     Many servers hand out a model's call as text, and many small models write one in words. Text is
     read in an evaluation only, where a peer's answer cannot pose as a decision (``decision_text``);
-    a vote in plain words counts as unverified.
+    a vote in plain words counts as unverified. What the ``conversation`` of the client says is no
+    decision of an agent that repeats it.
     """
     member = next(member for member in state.members if member.agent == agent)
     if reply.tool_calls or member.phase is not Phase.EVALUATE or not reply.text.strip():
@@ -118,13 +126,27 @@ def read_reply(
     answers = [each.answer or "" for each in state.answered]
     tools = workflow_tools(state, agent, names, policy)
     written = written_call(reply.text, tools, gate.shown, answers)
-    if written is None:
+    if written is None or _repeats(reply.text, tools, gate.shown, conversation):
         return ()
     is_vote = written.name == names.vote
     decision = _decision(written.arguments, state, names, gate, is_vote=is_vote)
     if isinstance(decision, VoteFor) and not written.verified:
         decision = replace(decision, verified=False)
     return (decision,)
+
+
+_SHORTEST_REPEATED: Final = 10
+"""Letters and digits of a text that is long enough to tell whether it repeats another one."""
+
+
+def _repeats(
+    text: str, tools: Sequence[Tool], labels: Sequence[str], conversation: Sequence[Message]
+) -> bool:
+    """Return whether the decision of a reply is somebody's words in the client's conversation."""
+    if not conversation or len(squeezed(text)) < _SHORTEST_REPEATED:
+        return False
+    said = [message.text for message in conversation]
+    return written_call(text, tools, labels, said) is None
 
 
 def read_decisions(

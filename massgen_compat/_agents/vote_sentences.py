@@ -191,13 +191,13 @@ def listed_vote(text: str, labels: Sequence[str], masked: Masked) -> Sentence | 
     rest = text[first.end() :] if not after else text[first.end() : after[0].start()]
     if len(rest.strip()) > SHORT_REST or mentioned(rest, labels) or REVERSAL.search(rest):
         return None
-    start, reason = first.start(), ""
+    start, end, reason = first.start(), first.end(), ""
     if reasons:
         last = reasons[-1]
         reason = text[last.start(2) :] if last.start() > first.start() else last[2]
-        start = min(start, last.start())
+        start, end = min(start, last.start()), max(end, last.end())
     listed = folded_key(first[1]) == "agentid" or _tool_line_before(lines, first)
-    return Sentence(label, start, len(text), reason.strip(), listed=listed)
+    return Sentence(label, start, end, reason.strip(), listed=listed)
 
 
 def _value_label(match: re.Match[str], labels: Sequence[str]) -> str | None:

@@ -137,7 +137,8 @@ class Conversations:
         conversation.reply = reply
         conversation.text = reply.text if reply.text.strip() else conversation.text
         policy = self._policies[agent]
-        return read_reply(reply, state, agent, self._names, policy)
+        said = self._request.messages
+        return read_reply(reply, state, agent, self._names, policy, conversation=said)
 
     def _open_round(self, conversation: Conversation, agent: str, state: State) -> None:
         conversation.text, conversation.effort = "", None
